@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Floor 2: what the hypervisor is asked: the domain list, a port's state, its own console ring.
+ */
+#ifndef DAEMON_HYPER_H
+#define DAEMON_HYPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct hyper;
+
+struct hyper_domain {
+	uint32_t domid;
+	bool dying;
+	uint8_t handle[16]; /* UUID as the toolstack gave it; need not be unique */
+};
+
+enum hyper_port {
+	HYPER_PORT_FREE,  /* a guest's: offered, and nobody holds it */
+	HYPER_PORT_HELD,  /* interdomain: both ends there */
+	HYPER_PORT_OTHER, /* closed, a VIRQ, anything else */
+};
+
+int hyper_new(struct hyper **h);
+void hyper_free(struct hyper *h);
+
+/*
+ * All domains with domid >= first, ascending.  *list is malloc'ed, for the caller to free.  Returns the count or -errno.
+ */
+ssize_t hyper_list(struct hyper *h, uint32_t first, struct hyper_domain **list);
+
+#define HYPER_SELF 0x7ff0u /* DOMID_SELF: whose ports evtchn.h calls local */
+
+/*
+ * State of a domain's port.  enum hyper_port or -errno.  *peer, unless NULL, is set to the domid at the
+ * other end of one that is held.
+ */
+int hyper_port(struct hyper *h, uint32_t domid, uint32_t port, uint32_t *peer);
+
+/*
+ * Xen's console ring from *index on, at most size bytes; *index moves on (start with 0: all that
+ * is there). *lost is how many bytes were overwritten unread since the last call. Returns the count or -errno.
+ */
+ssize_t hyper_conring(struct hyper *h, uint32_t *index, char *buf, size_t size, uint32_t *lost);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Floor 2: map and unmap one console page, by the reserved grant 0 or by frame number.
+ */
+#ifndef DAEMON_PAGE_H
+#define DAEMON_PAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xen/io/console.h>
+
+struct pages; /* the handles */
+
+enum page_how {
+	PAGE_NONE,
+	PAGE_GRANT,   /* grant reference 0, GNTTAB_RESERVED_CONSOLE */
+	PAGE_FOREIGN, /* by frame number */
+};
+
+struct page {
+	struct xencons_interface *at; /* NULL: not mapped */
+	enum page_how how;
+};
+
+/*
+ * Open gnttab and, if foreign_allowed (only dom0 may), foreignmemory.  Either missing
+ * is survivable; both is -errno.
+ */
+int pages_new(struct pages **pages, bool foreign_allowed);
+void pages_free(struct pages *pages);
+
+/*
+ * Map: with grant, try the grant first; then, if frame >= 0, the frame.  0 or -errno of the last attempt (ENOENT:
+ * no frame known to try). A mapped page keeps its domid from being reused.
+ */
+int page_map(struct page *page, struct pages *pages, uint32_t domid, bool grant, int64_t frame);
+void page_unmap(struct page *page, struct pages *pages); /* idempotent */
+
+#endif
