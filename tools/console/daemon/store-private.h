@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the store share: store.c, the loop's side; store-queue.c, where the
+ * two sides meet; store-worker.c, a thread and its connection; store-ask.c, single
+ * requests; store-look.c, what is asked and in which order; store-tty.c, what is
+ * written. A worker's functions run in its thread.
+ */
+#ifndef DAEMON_STORE_PRIVATE_H
+#define DAEMON_STORE_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+#include <xenstore.h>
+
+#include "loop.h"
+#include "store.h"
+#include "store-parse.h"
+
+#define STORE_WORKERS 16 /* more do not make xenstored answer faster */
+#define STORE_SHARE 16	 /* consoles that a worker gets before the next one is started */
+#define STORE_PATH 64	 /* of any node that is asked for, with its terminator */
+#define STORE_SOCKET 108
+
+#define STORE_BEAT_MS 5000
+#define STORE_REST_MS 1000
+#define STORE_CONNECT_MS 10000
+
+/* What a worker may have to do for a console; the most urgent first. */
+enum store_work {
+	STORE_FORGET,  /* unwatch and free it */
+	STORE_SERVICE, /* a new one: port and type, which is what service needs */
+	STORE_LOOK,    /* everything anew */
+	STORE_REST,    /* what STORE_SERVICE left for later */
+	STORE_TTY,     /* somebody wrote tty: is it still ours? */
+	STORE_PUBLISH, /* write tty */
+	STORE_DOUBT,   /* an event of tty was taken for our own write's: was it? */
+	STORE_KINDS,
+	STORE_RESTING = STORE_KINDS, /* the queue of those that failed, whatever their work */
+	STORE_QUEUES,
+};
+
+/* A snapshot that owns what it points to. */
+struct store_look {
+	struct store_nodes nodes; /* but for name and bad_value, which are set when it is delivered */
+	char *name;
+	char bad_value[STORE_PRINTABLE + 1];
+};
+
+struct store_follow {
+	struct store_key key;
+	struct store_worker *worker;
+	struct store_follow *chain; /* this and the next group: under store->lock */
+
+	TAILQ_ENTRY(store_follow) all, todo, ready;
+	int queue;	   /* the one of its worker it stands in, or -1 */
+	unsigned int work; /* 1 << enum store_work */
+	bool resting;
+	bool told_ready; /* told waits to be delivered */
+	struct store_look told;
+	char *tty; /* to be written, if port is still the node's; NULL: nothing asked */
+	int64_t port;
+
+	/* The rest is the worker's own. */
+	bool watched;
+	bool first_dir, first_name; /* the event that every watch begins with has yet to come */
+	bool seen;		    /* by some xenstored */
+	bool strange;		    /* followed since before xenstored was restarted, and not seen since */
+	char *node_tty;		    /* what tty is known to say; NULL: not known */
+	bool echo;		    /* an event of our own write is due */
+	unsigned int complained;    /* of failing work, as in work */
+	struct store_look look;	    /* being made */
+};
+
+TAILQ_HEAD(store_follows, store_follow);
+
+/* A thread and its connection.  Several ask for different consoles at once, one asks in order. */
+struct store_worker {
+	struct store *store;
+	unsigned int id; /* 0 also watches for domains that come and go, and feels for the heartbeat */
+	pthread_t thread;
+	int wake;	       /* an eventfd */
+	_Atomic int64_t asked; /* when the request that is under way was made; 0: none is */
+
+	/* Under store->lock. */
+	struct store_follows all, todo[STORE_QUEUES];
+	unsigned int followed;
+	unsigned int doubts; /* that may be looked into before the next heartbeat */
+	bool probe;	     /* find out whether the connection still stands */
+
+	/* The thread's own. */
+	struct xs_handle *xs; /* NULL: not connected */
+	bool lost;	      /* xs is of no use any more */
+	int64_t since;	      /* connected */
+	int64_t retry_at;
+	int backoff; /* ms */
+	int64_t rest_until;
+};
+
+struct store {
+	struct loop *loop;
+	const struct store_events *events;
+	void *arg;
+	bool names;
+	char socket[STORE_SOCKET]; /* xenstored's; empty: it is reached through the kernel's device */
+	int wake;		   /* an eventfd, written when ready or domains is no longer empty */
+	struct loop_fd source;	   /* the loop's interest in it */
+	struct loop_timer beat;
+	int64_t stall_ms; /* how long a request may take */
+	bool stalled;
+	_Atomic bool up;
+
+	pthread_mutex_t opening; /* xs_open() is not safe in several threads at once */
+
+	pthread_mutex_t lock;	/* never held while libxenstore is called */
+	pthread_cond_t changed; /* outcome or threads */
+	int outcome;		/* of the first connection: 0, -errno, or 1: not known yet */
+	unsigned int threads;
+	bool ending, abandoned;
+	bool domains; /* tell that a domain came or went */
+	struct store_follow *bucket[1024];
+	struct store_follows ready;
+	unsigned int workers, followed;
+	struct store_worker *worker[STORE_WORKERS];
+};
+
+/* store-queue.c.  Those named _locked want store->lock held. */
+int64_t store_now(void);
+void store_wake(int eventfd);
+struct store_follow **store_find_locked(struct store *st, const struct store_key *key); /* in its chain */
+void store_want_locked(struct store_follow *f, enum store_work kind);
+void store_want(struct store_follow *f, enum store_work kind);
+/* The most urgent, its bit cleared, or NULL.  Without a connection nothing but forgetting can be done. */
+struct store_follow *store_take(struct store_worker *w, enum store_work *kind);
+bool store_idle_locked(const struct store_worker *w);
+void store_rest(struct store_follow *f, enum store_work kind);
+void store_rested(struct store_worker *w);
+void store_tell(struct store_follow *f);
+void store_tell_domains(struct store *st);
+void store_follow_free(struct store_follow *f);
+void store_destroy(struct store *st);
+
+/* store-worker.c */
+void *store_worker_run(void *worker);
+
+/*
+ * store-ask.c: one request each. 0 or -errno as xenstored answered; -ENOTCONN, with
+ * w->lost set, if it did not.
+ */
+int store_connect(struct store_worker *w);
+bool store_probe(struct store_worker *w); /* false: w->lost */
+/* To be freed.  NULs inside have become \1, which no value that means anything has. */
+int store_read(struct store_worker *w, xs_transaction_t t, const char *path, char **value);
+int store_write(struct store_worker *w, xs_transaction_t t, const char *path, const char *value);
+int store_remove(struct store_worker *w, xs_transaction_t t, const char *path);
+int store_children(struct store_worker *w, xs_transaction_t t, const char *path, unsigned int *n);
+int store_begin(struct store_worker *w, xs_transaction_t *t);
+int store_end(struct store_worker *w, xs_transaction_t t, bool commit); /* -EAGAIN: do it all again */
+int store_watch(struct store_worker *w, const char *path, const char *token);
+int store_unwatch(struct store_worker *w, const char *path, const char *token);
+bool store_introduced(struct store_worker *w, uint32_t domid);
+
+/* The token of the watches for domains that come and go. */
+#define STORE_DOMAINS "domains"
+
+/* store-look.c and store-tty.c: whole pieces of work; 0, or -errno: to be done again. */
+void store_event(struct store_worker *w, const char *path, const char *token);
+int store_do_forget(struct store_worker *w, struct store_follow *f);
+int store_do_service(struct store_worker *w, struct store_follow *f);
+int store_do_look(struct store_worker *w, struct store_follow *f);
+int store_do_rest(struct store_worker *w, struct store_follow *f);
+int store_do_tty(struct store_worker *w, struct store_follow *f);
+int store_do_publish(struct store_worker *w, struct store_follow *f);
+/* Remove what a tty that was written too late left behind.  -EAGAIN: look again. */
+int store_take_back(struct store_worker *w, struct store_follow *f);
+size_t store_path(char path[STORE_PATH], const struct store_key *key, const char *leaf);
+
+#endif
