@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The guest side of a console: its event channel port, its page, and the flag in it.
+ *
+ * Binding comes first, because it is exclusive: the page is written only while
+ * the port is held here, or while nobody holds it.  So neither a second daemon nor an
+ * attach that fails half way ever touches a console that somebody else serves.
+ */
+#include "console-private.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "diag.h"
+
+#define BACKOFF_FIRST 200 /* ms */
+#define BACKOFF_LAST 30000
+#define RESYNC_MS 1000
+
+static void port_event(struct evtchn_port *port)
+{
+	console_port_event(container_of(port, struct console, evtchn));
+}
+
+static void log_wait_due(struct loop_timer *timer)
+{
+	console_port_event(container_of(timer, struct console, log_wait));
+}
+
+static void retry_due(struct loop_timer *timer)
+{
+	console_feed(container_of(timer, struct console, guest_retry), EVENT_RETRY_GUEST);
+}
+
+void console_guest_init(struct console *c)
+{
+	c->evtchn.local = -1;
+	c->evtchn.event = port_event;
+	c->bound_port = c->bound_ring_ref = -1;
+	c->guest_retry.fire = retry_due;
+	c->log_wait.fire = log_wait_due;
+}
+
+void console_guest_retry(struct console *c, bool slow)
+{
+	unsigned int ms = c->guest_backoff ? c->guest_backoff : BACKOFF_FIRST;
+
+	if (slow || ms > BACKOFF_LAST)
+		ms = BACKOFF_LAST;
+	c->guest_backoff = ms * 2;
+	loop_arm(c->env->loop, &c->guest_retry, ms);
+}
+
+/* The page is ours to write: we hold its port, or nobody does. */
+static bool may_write(const struct console *c)
+{
+	return c->page.at && (c->evtchn.local >= 0 || hyper_port(c->env->hyper, c->key.domid, c->bound_port,
+								 NULL) == HYPER_PORT_FREE);
+}
+
+static void refused(struct console *c, const char *what, const char *hint, int err)
+{
+	if (console_may_say(c, SAID_GUEST))
+		diag(LOG_WARNING, "%s: cannot %s: %s; %s", console_label(c), what, strerror(-err), hint);
+	console_fail(c, EVENT_FAILED_GUEST);
+}
+
+static int map(struct console *c, struct page *page)
+{
+	return page_map(page, c->env->pages, c->key.domid, c->key.kind == CONSOLE_PRIMARY, c->ring_ref);
+}
+
+static void let_go(struct console *c)
+{
+	c->ring.page = NULL;
+	page_unmap(&c->page, c->env->pages);
+	evtchn_unbind(c->env->evtchn, &c->evtchn);
+	c->bound_port = c->bound_ring_ref = -1;
+	c->owed = true; /* what was said on a port whose other end had gone was said to nobody */
+	c->lost = c->more = c->full = false;
+	console_unqueue(c);
+	loop_disarm(c->env->loop, &c->log_wait);
+}
+
+/*
+ * A killed predecessor may have queued bytes for the log that it had not yet
+ * freed in the ring; they are not to be logged again.  Or it had, and had no time to tell the guest.
+ */
+static void skip_inherited(struct console *c)
+{
+	struct log_origin origin = { c->key.domid, c->key.kind, { 0 } };
+	uint32_t position;
+
+	if (!c->env->logs)
+		return;
+	memcpy(origin.handle, c->handle, sizeof(origin.handle));
+	if (!logs_inherited(c->env->logs, &origin, &position))
+		return;
+	ring_skip(&c->ring, position);
+	c->owed = true;
+}
+
+/* On a mapped page whose port is held: this is where the guest learns that it is served. */
+static void begin(struct console *c)
+{
+	if (ring_init(&c->ring, c->page.at)) {
+		console_broken(c);
+		if (c->failed & 1u << EVENT_BROKEN_RING)
+			return;
+	}
+	skip_inherited(c);
+	ring_connect(&c->ring);
+	c->guest_backoff = 0;
+	if (c->owed)
+		evtchn_notify(c->env->evtchn, &c->evtchn);
+	c->owed = false;
+	console_take(c);
+	console_publish(c);
+}
+
+void console_attach(struct console *c)
+{
+	int err;
+
+	if (!c->complete && c->key.kind == CONSOLE_VUART) { /* its frame number follows */
+		console_fail(c, EVENT_FAILED_GUEST);
+		return;
+	}
+	err = evtchn_bind(c->env->evtchn, &c->evtchn, c->key.domid, c->port);
+	if (err) {
+		refused(c, "bind its event channel port", "does another daemon serve it? it is tried again",
+			err);
+		return;
+	}
+	err = map(c, &c->page);
+	if (err && c->complete) {
+		refused(c, "map its page", "is there a ring-ref in xenstore? it is tried again", err);
+	} else if (err) {
+		console_fail(c, EVENT_FAILED_GUEST); /* the frame number follows */
+	}
+	if (err) {
+		let_go(c);
+		return;
+	}
+	c->bound_port = c->port;
+	c->bound_ring_ref = c->ring_ref;
+	begin(c);
+}
+
+void console_detach(struct console *c)
+{
+	if (may_write(c)) {
+		if (!c->env->keep_flag)
+			ring_disconnect(&c->ring);
+		console_last_take(c);
+	}
+	let_go(c);
+}
+
+void console_release(struct console *c)
+{
+	if (may_write(c))
+		console_last_take(c);
+	let_go(c);
+}
+
+/*
+ * The new port is bound and its page mapped before the old is let go, and the flag stays as it is.
+ * If that cannot be done, FAILED_GUEST detaches.
+ */
+static void move_port(struct console *c)
+{
+	struct evtchn_port port = { .local = -1, .event = port_event };
+	struct page page = { NULL, PAGE_NONE };
+	int err;
+
+	err = evtchn_bind(c->env->evtchn, &port, c->key.domid, c->port);
+	if (err) {
+		refused(c, "bind its new event channel port", "it is tried again", err);
+		return;
+	}
+	err = map(c, &page);
+	if (err) {
+		evtchn_unbind(c->env->evtchn, &port);
+		refused(c, "map its page anew", "it is tried again", err);
+		return;
+	}
+	console_last_take(c);
+	let_go(c);
+	c->page = page;
+	evtchn_adopt(c->env->evtchn, &c->evtchn, &port);
+	c->bound_port = c->port;
+	c->bound_ring_ref = c->ring_ref;
+	begin(c);
+}
+
+void console_move(struct console *c)
+{
+	if (c->port != c->bound_port && !c->lost && c->evtchn.local >= 0) {
+		move_port(c);
+	} else {
+		console_detach(c);
+		console_attach(c);
+	}
+}
+
+void console_rebind(struct console *c)
+{
+	int err = evtchn_bind(c->env->evtchn, &c->evtchn, c->key.domid, c->bound_port);
+
+	if (err)
+		refused(c, "bind its event channel port again", "it is tried again", err);
+	else
+		evtchn_notify(c->env->evtchn, &c->evtchn); /* the old handle may have taken one with it */
+}
+
+void console_assert(struct console *c)
+{
+	if (c->page.at && c->evtchn.local >= 0 && ring_connect(&c->ring))
+		diag(LOG_DEBUG, "%s: the flag had gone, set to connected again", console_label(c));
+}
+
+void console_flag_down(struct console *c)
+{
+	if (lifecycle_attached(c->state) && !c->env->keep_flag && may_write(c))
+		ring_disconnect(&c->ring);
+}
+
+/*
+ * Nothing is stored after a check has failed.  A page that a builder, a restore or a
+ * resuming guest has cleared is in range by itself: go on from there, though not more
+ * often than once a second, or a guest could make us its clock.
+ */
+void console_broken(struct console *c)
+{
+	const volatile struct xencons_interface *p = c->ring.page;
+	int64_t now = loop_now(c->env->loop);
+
+	if ((!c->resynced || now - c->resynced >= RESYNC_MS) && ring_resync(&c->ring)) {
+		c->resynced = now ? now : 1;
+		diag(LOG_DEBUG, "%s: its ring was cleared; going on from there", console_label(c));
+		return;
+	}
+	if (console_may_say(c, SAID_RING))
+		diag(LOG_WARNING,
+		     "%s: ring indexes out of range (out %u to %u, in %u to %u, ours out %u, in %u); "
+		     "fenced off, looked at again every %d s",
+		     console_label(c), p->out_cons, p->out_prod, p->in_cons, p->in_prod, c->ring.out_cons,
+		     c->ring.in_prod, BACKOFF_LAST / 1000);
+	console_fail(c, EVENT_BROKEN_RING);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Floor 3: what the files of console.h share.  None of these feeds an event: what fails is noted with
+ * console_fail() and fed when the action list has run to its end.
+ */
+#ifndef DAEMON_CONSOLE_PRIVATE_H
+#define DAEMON_CONSOLE_PRIVATE_H
+
+#include "console.h"
+
+/* What one console may take in a turn, then the next has its turn: who fills a ring is looked at again soon. */
+#define CONSOLE_TURN RING_OUT_SIZE
+
+/* console.c */
+void console_fail(struct console *c, enum lifecycle_event event);
+/* After work outside of an action list: derive the interest, feed what failed. */
+void console_settle(struct console *c);
+/* True if this kind of complaint is due: the first, or ten minutes after the last. */
+bool console_may_say(struct console *c, enum console_said kind);
+const char *console_label(const struct console *c); /* "console of domain 5 (name)", until the next call */
+
+/* console-guest.c: all idempotent, all accept what is half there */
+void console_attach(struct console *c);
+void console_detach(struct console *c);
+void console_release(struct console *c);
+void console_move(struct console *c);
+void console_rebind(struct console *c);
+void console_assert(struct console *c);
+void console_guest_retry(struct console *c, bool slow);
+void console_guest_init(struct console *c);
+void console_broken(struct console *c); /* indexes out of range: resynchronise, or BROKEN_RING */
+
+/* console-host.c */
+void console_host_init(struct console *c);
+void console_open(struct console *c);
+void console_close(struct console *c);
+void console_tty_lost(struct console *c);
+void console_publish(struct console *c);
+void console_host_retry(struct console *c);
+void console_deadline(struct console *c);
+/* Under keep: what can be taken now and surely kept, so that nothing is lost for want of memory. */
+size_t console_keep_room(struct console *c);
+void console_room(struct console *c); /* a console that is full may go on if there is room again */
+/* To the pty, the rest to the fifo; over: the fifo may exceed its limit by this much. */
+void console_to_reader(struct console *c, const char *data, size_t len, size_t over);
+void console_trim(struct console *c);  /* to the limit */
+void console_shed(struct console *c);  /* an empty fifo holds no memory */
+void console_flush(struct console *c); /* from the fifo to the pty, what it takes now */
+
+/* console-bytes.c */
+void console_take(struct console *c);
+void console_last_take(struct console *c);
+void console_type(struct console *c); /* from the pty to the guest */
+void console_interest(struct console *c);
+
+/* console-hot.c */
+void console_port_event(struct console *c);	    /* at once, or when it has its turn */
+void console_heat(struct console *c, size_t bytes); /* a visit that moved so many */
+void console_queue(struct console *c);		    /* a later turn; idempotent */
+void console_unqueue(struct console *c);	    /* idempotent */
+
+#endif
