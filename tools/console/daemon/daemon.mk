@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# xenconsoled: every .c file of this directory.
+
+daemon := tools/console/daemon
+
+include $(daemon)/floors.mk
+
+daemon_objects := $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(daemon)/*.c))
+OBJECTS += $(daemon_objects)
+
+all: $(BUILD)/xenconsoled
+
+$(BUILD)/xenconsoled: $(daemon_objects)
+	@echo "  LD  $@"
+	$(LINK) $(XEN_LIBS) $(LIBS)
+
+.PHONY: install-daemon uninstall-daemon
+install: install-daemon
+install-daemon: $(BUILD)/xenconsoled
+	install -d $(DESTDIR)$(sbindir) $(DESTDIR)$(LOG_DIR)
+	install -m 755 $< $(DESTDIR)$(sbindir)/xenconsoled
+
+# Logs are the administrator's: their directory goes only if it is empty.
+uninstall: uninstall-daemon
+uninstall-daemon:
+	rm -f $(DESTDIR)$(sbindir)/xenconsoled
+	rmdir $(DESTDIR)$(LOG_DIR) 2>/dev/null || true
