@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How the store writes tty: only where the port is still the one it was meant for, not
+ * at all where the node is right already, again when somebody else wrote it, and
+ * without being led in a circle by its own writes.
+ */
+#define _GNU_SOURCE
+#include "store-fixture.h"
+
+/* Domain 7's console, followed and published by an owner who does so at each complete snapshot. */
+static struct seen *start_published(void)
+{
+	struct seen *seen;
+
+	start(false);
+	fx.publishes = true;
+	make_console(7, "5", "xenconsoled");
+	seen = follow(7);
+	WAIT_FOR(tty_is(7, 0, "/dev/pts/7"));
+	settle();
+	return seen;
+}
+
+static void our_own_write_leads_to_nothing(void **state)
+{
+	struct seen *seen = start_published();
+
+	(void)state;
+	assert_int_equal(seen->complete, 1);
+	assert_int_equal(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 1);
+	assert_int_equal(fake_asked(FAKE_READ, path_of(7, 0, "/tty")), 0);
+	/* With time to spare the node is looked at once. */
+	heartbeat();
+	WAIT_FOR(fake_asked(FAKE_READ, path_of(7, 0, "/tty")) == 1);
+	heartbeat();
+	settle();
+	assert_int_equal(fake_asked(FAKE_READ, path_of(7, 0, "/tty")), 1);
+	assert_int_equal(seen->complete, 1);
+}
+
+static void what_the_node_says_already_is_not_written(void **state)
+{
+	(void)state;
+	start_published();
+	fake_forget();
+	publish(7, 5, "/dev/pts/7");
+	settle();
+	assert_int_equal(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 0);
+	assert_int_equal(fake_asked(FAKE_READ, path_of(7, 0, "/port")), 0);
+	/* A look at a changed console learns what tty says. */
+	fake_set(path_of(7, 0, "/limit"), "1");
+	WAIT_FOR(fx.seen[7][0].nodes.limit == 1);
+	settle();
+	assert_int_equal(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 0);
+	publish(7, 5, "/dev/pts/8");
+	WAIT_FOR(tty_is(7, 0, "/dev/pts/8"));
+}
+
+static void anothers_write_is_overwritten(void **state)
+{
+	struct seen *seen = start_published();
+
+	(void)state;
+	fake_set(path_of(7, 0, "/tty"), "/dev/pts/77");
+	WAIT_FOR(tty_is(7, 0, "/dev/pts/7"));
+	assert_int_equal(seen->complete, 2);
+	settle();
+	fake_set(path_of(7, 0, "/tty"), NULL);
+	WAIT_FOR(tty_is(7, 0, "/dev/pts/7"));
+	settle();
+	make_console(7, "5", "xenconsoled"); /* blanks it, as a soft reset does */
+	WAIT_FOR(tty_is(7, 0, "/dev/pts/7"));
+	settle();
+	fake_set(path_of(7, 0, "/tty"), "/dev/pts/7"); /* and restores it */
+	settle();
+	assert_int_equal(seen->complete, 4);
+}
+
+static void foreign_write(const char *path)
+{
+	if (strcmp(path, path_of(7, 0, "/tty")) != 0)
+		return;
+	fake.written = NULL;
+	fake_set(path, "/dev/pts/77");
+}
+
+/* Its event is merged with that of our own write, which is still pending. */
+static void anothers_write_hidden_behind_our_own_is_found(void **state)
+{
+	(void)state;
+	start(false);
+	fx.publishes = true;
+	make_console(7, "5", "xenconsoled");
+	fake.written = foreign_write;
+	follow(7);
+	WAIT_FOR(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")));
+	settle();
+	assert_true(tty_is(7, 0, "/dev/pts/77"));
+	heartbeat();
+	WAIT_FOR(tty_is(7, 0, "/dev/pts/7"));
+}
+
+static void nothing_is_written_to_another_console(void **state)
+{
+	struct seen *seen;
+
+	(void)state;
+	start(false);
+	make_console(7, "6", "xenconsoled");
+	seen = follow(7);
+	WAIT_FOR(seen->complete);
+	publish(7, 5, "/dev/pts/7");
+	WAIT_FOR(seen->complete == 2); /* says why */
+	settle();
+	assert_true(tty_is(7, 0, ""));
+	fake_remove("/local/domain/7");
+	publish(7, 6, "/dev/pts/7");
+	WAIT_FOR(seen->nodes.port == -1);
+	settle();
+	assert_int_equal(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 0);
+}
+
+static void (*just_before)(void);
+
+static void before_write(enum fake_op op, const char *path)
+{
+	if (op != FAKE_WRITE || strcmp(path, path_of(7, 0, "/tty")) != 0)
+		return;
+	fake.hook = NULL;
+	just_before();
+}
+
+static void remove_domain(void)
+{
+	fake_remove("/local/domain/7");
+}
+
+/* Domain 7 is changed just before its tty is written. */
+static struct seen *start_too_late(void (*change)(void))
+{
+	struct seen *seen;
+
+	start(false);
+	make_console(7, "5", "xenconsoled");
+	seen = follow(7);
+	WAIT_FOR(seen->complete);
+	settle();
+	fake_lock();
+	just_before = change;
+	fake.hook = before_write;
+	fake_unlock();
+	publish(7, 5, "/dev/pts/7");
+	return seen;
+}
+
+static bool exists(const char *path)
+{
+	struct fake_pair *node;
+
+	fake_lock();
+	for (node = TAILQ_FIRST(&fake.nodes); node; node = TAILQ_NEXT(node, entry))
+		if (xs_path_is_subpath(path, node->path))
+			break;
+	fake_unlock();
+	return node != NULL;
+}
+
+static void a_removed_domain_is_not_brought_back_to_life(void **state)
+{
+	struct seen *seen = start_too_late(remove_domain);
+
+	(void)state;
+	WAIT_FOR(seen->nodes.port == -1);
+	assert_int_equal(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 1);
+	assert_false(exists("/local/domain/7"));
+	/* Its directories were removed one by one; that of all domains is not asked about. */
+	assert_int_equal(fake_asked(FAKE_REMOVE, path_of(7, 0, "")), 1);
+	assert_int_equal(fake_asked(FAKE_REMOVE, "/local/domain/7"), 1);
+	assert_int_equal(fake_asked(FAKE_REMOVE, NULL), 2);
+	assert_int_equal(fake_asked(FAKE_DIRECTORY, "/local/domain"), 0);
+}
+
+static void remove_and_forget(void)
+{
+	struct store_key key = key_of(7, CONSOLE_PRIMARY);
+
+	fake_remove("/local/domain/7");
+	store_forget(fx.store, &key);
+}
+
+static void nor_is_one_that_is_forgotten_at_once(void **state)
+{
+	(void)state;
+	start_too_late(remove_and_forget);
+	WAIT_FOR(fake_asked(FAKE_UNWATCH, NULL));
+	assert_int_equal(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 1);
+	assert_false(exists("/local/domain/7"));
+}
+
+static void remove_port(void)
+{
+	fake_set(path_of(7, 0, "/port"), NULL);
+}
+
+static void a_console_that_is_there_keeps_its_tty(void **state)
+{
+	struct seen *seen = start_too_late(remove_port);
+
+	(void)state;
+	WAIT_FOR(seen->nodes.port == -1);
+	settle();
+	assert_true(tty_is(7, 0, "/dev/pts/7"));
+	forget(7);
+	settle();
+	assert_true(tty_is(7, 0, "/dev/pts/7"));
+}
+
+static void new_incarnation(enum fake_op op, const char *path)
+{
+	(void)path;
+	if (op != FAKE_REMOVE)
+		return;
+	fake.hook = NULL;
+	make_console(7, "9", "xenconsoled");
+}
+
+static void remove_for_another(void)
+{
+	remove_domain();
+	fake.hook = new_incarnation;
+}
+
+static void a_new_domain_of_that_number_is_left_alone(void **state)
+{
+	struct seen *seen = start_too_late(remove_for_another);
+
+	(void)state;
+	WAIT_FOR(seen->nodes.port == 9);
+	settle();
+	assert_true(exists(path_of(7, 0, "/ring-ref")));
+	assert_true(tty_is(7, 0, ""));
+}
+
+static void one_that_cannot_be_written_does_not_hold_up_the_others(void **state)
+{
+	(void)state;
+	start(false);
+	for (uint32_t domid = 1; domid <= 10; domid++) {
+		make_console(domid, "5", "xenconsoled");
+		follow(domid);
+	}
+	for (uint32_t domid = 1; domid <= 10; domid++)
+		WAIT_FOR(fx.seen[domid][0].complete);
+	fake_lock();
+	fake.refused = "/local/domain/4/console/tty";
+	fake.refusal = ENOSPC;
+	fake_unlock();
+	fake_stop(true);
+	for (uint32_t domid = 1; domid <= 10; domid++)
+		publish(domid, 5, "/dev/pts/9");
+	fake_stop(false);
+	for (uint32_t domid = 1; domid <= 10; domid++)
+		if (domid != 4)
+			WAIT_FOR(tty_is(domid, 0, "/dev/pts/9"));
+	assert_true(tty_is(4, 0, ""));
+	fake_lock();
+	fake.refused = NULL;
+	fake_unlock();
+	WAIT_FOR(tty_is(4, 0, "/dev/pts/9"));
+}
+
+static void a_newer_request_replaces_an_older_one(void **state)
+{
+	(void)state;
+	start_published();
+	fake_forget();
+	fake_stop(true);
+	publish(FENCE, 1, "busy"); /* so that the next two wait together */
+	publish(7, 5, "/dev/pts/8");
+	publish(7, 5, "/dev/pts/9");
+	fake_stop(false);
+	WAIT_FOR(tty_is(7, 0, "/dev/pts/9"));
+	settle();
+	assert_true(tty_is(7, 0, "/dev/pts/9"));
+	assert_in_range(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 1, 2);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(our_own_write_leads_to_nothing),
+		TEST(what_the_node_says_already_is_not_written),
+		TEST(anothers_write_is_overwritten),
+		TEST(anothers_write_hidden_behind_our_own_is_found),
+		TEST(nothing_is_written_to_another_console),
+		TEST(a_removed_domain_is_not_brought_back_to_life),
+		TEST(nor_is_one_that_is_forgotten_at_once),
+		TEST(a_console_that_is_there_keeps_its_tty),
+		TEST(a_new_domain_of_that_number_is_left_alone),
+		TEST(one_that_cannot_be_written_does_not_hold_up_the_others),
+		TEST(a_newer_request_replaces_an_older_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

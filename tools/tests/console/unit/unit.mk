@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Unit tests. test-MODULE.c, or test-MODULE-ASPECT.c, is linked with its module and
+# all the floors below it, as floors.mk has them, and with cmocka; test-NAME.sh is
+# simply run. A test that passes prints its runner's closing line, one that fails
+# all it said.
+
+unit := tools/tests/console/unit
+
+unit_tests := $(patsubst $(unit)/%.c,%,$(wildcard $(unit)/test-*.c))
+unit_scripts := $(patsubst $(unit)/%.sh,%,$(wildcard $(unit)/test-*.sh))
+OBJECTS += $(unit_tests:%=$(BUILD)/$(unit)/%.o)
+
+# $(call floors_below,MODULE,FLOORS): the modules of FLOORS up to, not including, MODULE's own.
+floors_below = $(if $2,$(if $(filter $1,$(floor-$(firstword $2))),,$(floor-$(firstword $2)) \
+	$(call floors_below,$1,$(wordlist 2,$(words $2),$2))))
+# $(call module_objects,MODULES)
+module_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(foreach m,$1,$(daemon)/$m.c $(daemon)/$m-*.c)))
+
+# $(call unit_test,NAME,MODULE)
+define unit_test
+$(BUILD)/$(unit)/test-$1: $(BUILD)/$(unit)/test-$1.o $(call module_objects,$2 $(call floors_below,$2,$(floors)))
+	@echo "  LD  $$@"
+	$$(LINK) -lcmocka $$(XEN_LIBS) $$(LIBS)
+endef
+$(foreach t,$(unit_tests:test-%=%),$(eval $(call unit_test,$t,$(firstword $(subst -, ,$t)))))
+
+# What a visit does, and whether a share is left, is this one's to say.
+$(BUILD)/$(unit)/test-console-hot: ALL_LDFLAGS += -Wl,--wrap=console_feed,--wrap=share_left,--wrap=share_wait
+
+$(unit_tests:%=$(BUILD)/$(unit)/%.o): | need-cmocka
+$(BUILD)/$(unit)/%.o: ALL_CPPFLAGS += -I$(daemon)
+
+.PHONY: check-unit need-cmocka $(unit_tests:%=run-%) $(unit_scripts:%=run-%)
+
+check-unit: $(unit_tests:%=run-%) $(unit_scripts:%=run-%)
+
+need-cmocka:
+	$(call need,$(PKG_CONFIG) --exists cmocka,libcmocka-dev)
+
+run_test = mkdir -p $(BUILD)/$(unit); \
+	if $(TEST_ENV) $1 >$(BUILD)/$(unit)/$(@:run-%=%).log 2>&1; \
+	then echo "$(@:run-%=%): $$(tail -n 1 $(BUILD)/$(unit)/$(@:run-%=%).log)"; \
+	else cat $(BUILD)/$(unit)/$(@:run-%=%).log; echo "$(@:run-%=%): FAILED" >&2; exit 1; fi
+
+$(unit_tests:%=run-%): run-%: $(BUILD)/$(unit)/%
+	@$(call run_test,$(abspath $<))
+
+$(unit_scripts:%=run-%): run-%: $(unit)/%.sh
+	@$(call run_test,$<)
