@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Fuzz targets: fuzz-MODULE.c is fed bytes that a guest, a toolstack or a killed daemon may have left. make
+# check feeds each the corpus of its name (replay.c); make fuzz goes on from there with libFuzzer, for
+# FUZZ_SECONDS each, and keeps what it finds in build-fuzz. An input that ended a target belongs
+# into its corpus.
+
+fuzz := tools/tests/console/fuzz
+
+FUZZ_SECONDS = 60
+
+fuzz_targets := $(patsubst $(fuzz)/fuzz-%.c,%,$(wildcard $(fuzz)/fuzz-*.c))
+OBJECTS += $(fuzz_targets:%=$(BUILD)/$(fuzz)/fuzz-%.o) $(BUILD)/$(fuzz)/replay.o
+
+.PHONY: fuzz $(fuzz_targets:%=run-fuzz-%) $(fuzz_targets:%=fuzz-%)
+
+# $(call fuzz_modules,TARGET): the module that it is for (store-parse is a part of store) and the floors below.
+fuzz_modules = $(firstword $(subst -, ,$1)) $(call floors_below,$(firstword $(subst -, ,$1)),$(floors))
+
+# $(call fuzz_target,NAME)
+define fuzz_target
+$(BUILD)/$(fuzz)/fuzz-$1: $(BUILD)/$(fuzz)/fuzz-$1.o $(BUILD)/$(fuzz)/replay.o \
+		$(call module_objects,$(call fuzz_modules,$1))
+	@echo "  LD  $$@"
+	$$(LINK) $$(XEN_LIBS) $$(LIBS)
+endef
+$(foreach t,$(fuzz_targets),$(eval $(call fuzz_target,$t)))
+
+$(BUILD)/$(fuzz)/%.o: ALL_CPPFLAGS += -I$(daemon)
+
+check-unit: $(fuzz_targets:%=run-fuzz-%)
+$(fuzz_targets:%=run-fuzz-%): run-fuzz-%: $(BUILD)/$(fuzz)/fuzz-%
+	@$(TEST_ENV) $< $(fuzz)/corpus/$* >$<.log 2>&1 || { cat $<.log; echo "fuzz-$*: FAILED" >&2; exit 1; }
+	@echo "fuzz-$*: $$(tail -n 1 $<.log)"
+
+fuzz: $(fuzz_targets:%=fuzz-%)
+$(fuzz_targets:%=fuzz-%): fuzz-%:
+	$(call need,command -v clang,clang)
+	mkdir -p build-fuzz/$*
+	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(ALL_CPPFLAGS) -I$(daemon) \
+		-std=gnu11 -pthread -o build-fuzz/fuzz-$* $(fuzz)/fuzz-$*.c \
+		$(patsubst $(BUILD)/%.o,%.c,$(call module_objects,$(call fuzz_modules,$*))) $(XEN_LIBS) $(LIBS)
+	build-fuzz/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=0 \
+		-artifact_prefix=build-fuzz/$*- build-fuzz/$* $(fuzz)/corpus/$*
