@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Integration tests: pytest drives the built daemon on the stand-in Xen host.
+# TEST_ENV tells the tests where things were built and which sanitizer is in them. To run
+# a few: make check-integration T='-k restart -x'. JOBS tests run at a time.
+# What SAN makes meaningless (marked cost, see conftest.py) runs without one only, by itself, after the
+# rest; what the thread sanitizer's own malloc() rules out (marked malloc) not with that.
+
+integration := tools/tests/console/integration
+
+T =
+JOBS := $(shell nproc)
+
+.PHONY: check-integration demo faults need-host
+
+check-integration: all host faults | need-host
+	$(TEST_ENV) $(PYTHON) -B -m pytest -p no:cacheprovider -q $(JOBS:%=-n %) \
+		$(if $(SAN)$(if $(T),,y),-m 'not cost$(if $(filter tsan,$(SAN)), and not malloc)') $(T) \
+		$(integration) $(wildcard tools/tests/console/host/test_host.py)
+	$(if $(SAN)$(T),,$(TEST_ENV) $(PYTHON) -B -m pytest -p no:cacheprovider -q -m cost $(integration))
+
+# Preloaded into the daemons under test, the distribution's among them: itself without a sanitizer.
+FAULTS_OBJECT := $(BUILD)/$(integration)/faults/faults.o
+OBJECTS += $(FAULTS_OBJECT)
+$(FAULTS_OBJECT) $(HOST_LIB)/faults.so: SAN_FLAGS :=
+$(FAULTS_OBJECT): ALL_CFLAGS += -fPIC
+$(FAULTS_OBJECT): ALL_CPPFLAGS += $(if $(filter tsan,$(SAN)),-DNO_MEMORY)
+# It defines open() and poll(), which fortification makes inline functions.
+$(FAULTS_OBJECT): FORTIFY := -U_FORTIFY_SOURCE
+
+faults: $(HOST_LIB)/faults.so
+$(HOST_LIB)/faults.so: $(FAULTS_OBJECT)
+	@echo "  LD  $@"
+	mkdir -p $(@D)
+	$(HOST_LINK) -shared -o $@ $<
+
+demo: all host | need-host
+	$(TEST_ENV) $(PYTHON) -B $(integration)/demo.py
+
+# The distribution's own daemons and clients run on the stand-in host.
+need-host:
+	$(call need,$(PYTHON) -c "import pytest",python3-pytest)
+	$(call need,$(PYTHON) -c "import xdist",python3-pytest-xdist)
+	$(call need,command -v valgrind,valgrind)
+	$(call need,command -v strace,strace)
+	$(call need,ls /usr/lib/xen-*/bin/xenstored,xen-utils-4.17 or the like)
+	$(call need,command -v xenstore-ls,xenstore-utils)
+	@unshare $(if $(filter 0,$(shell id -u)),-m,-Urm) true || { echo "$@: no mount namespace to be had: \
+		root needs one (in a chroot, mount --bind DIR DIR before entering it), others a user namespace" >&2; \
+		exit 1; }
+
+# Long versions of two tests, for CI: a daemon killed 200 times, and 4 GiB of output.
+.PHONY: check-kill check-flood
+check-kill check-flood: all host faults | need-host
+check-kill:
+	KILLS=200 $(TEST_ENV) $(PYTHON) -B -m pytest -p no:cacheprovider -q -s $(integration)/test_kill.py
+check-flood:
+	FLOOD=4096 $(TEST_ENV) $(PYTHON) -B -m pytest -p no:cacheprovider -q $(integration)/test_hostile_neighbours.py -k flood
