@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The scenarios by their names."""
+
+import scenarios_life
+import scenarios_restart
+import scenarios_trouble
+
+SCENARIOS = {}
+for module in (scenarios_life, scenarios_restart, scenarios_trouble):
+    SCENARIOS.update(module.SCENARIOS)
