@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Service files: what configure's --with-initsystem names of them is installed.
+# The units get the common part hardening.in at their ends.
+
+hotplug := tools/hotplug
+
+SUBSTITUTED += libexecdir SYSTEMD_REQUIRES DEFAULTS_DIR
+
+# FILE:DIRECTORY:NAME:MODE, FILE without its .in
+helper_file := xenconsoled-helper:$(libexecdir)/xenconsoled:helper:755
+defaults_file := xenconsoled.default:$(DEFAULTS_DIR):xenconsoled:644
+service_systemd := \
+	xenconsoled.service:$(SYSTEMD_UNITDIR):xenconsoled.service:644 \
+	xenconsoled-disconnect.service:$(SYSTEMD_UNITDIR):xenconsoled-disconnect.service:644 \
+	xenconsoled.tmpfiles:$(prefix)/lib/tmpfiles.d:xenconsoled.conf:644 \
+	$(defaults_file)
+service_sysv := xenconsoled.init:$(sysconfdir)/init.d:xenconsoled:755 $(defaults_file)
+service_openrc := \
+	xenconsoled.openrc:$(sysconfdir)/init.d:xenconsoled:755 \
+	xenconsoled.default:$(sysconfdir)/conf.d:xenconsoled:644
+service_common := $(helper_file) xenconsoled.logrotate:$(sysconfdir)/logrotate.d:xenconsoled:644
+
+service_files := $(sort $(service_common) $(foreach i,$(INITSYSTEM),$(service_$i)))
+hotplug_sources := $(patsubst %.in,%,$(filter-out %/hardening.in,$(wildcard $(hotplug)/*.in)))
+hotplug_made := $(hotplug_sources:%=$(BUILD)/%)
+
+$(filter %.service,$(hotplug_made)): $(hotplug)/hardening.in
+
+.PHONY: hotplug install-hotplug uninstall-hotplug
+all: hotplug
+hotplug: $(hotplug_made)
+
+# $(call part,N,FILE:DIRECTORY:NAME:MODE)
+part = $(word $1,$(subst :, ,$2))
+
+# $(call each,COMMAND): for each file, as $$from, $$to and $$mode. Settings are the
+# administrator's: where $$edited, they are neither overwritten nor removed.
+each = set -e; $(foreach f,$(service_files), \
+	from=$(BUILD)/$(hotplug)/$(call part,1,$f); mode=$(call part,4,$f); \
+	to=$(DESTDIR)$(call part,2,$f)/$(call part,3,$f); \
+	edited=$(if $(filter %.default %.logrotate,$(call part,1,$f)),yes); \
+	! cmp -s $$from $$to || edited=; [ -e $$to ] || edited=; $1;)
+
+install: install-hotplug
+install-hotplug: hotplug
+	$(call each,mkdir -p $$(dirname $$to); install -m $$mode $$from $$to$${edited:+.new})
+
+uninstall: uninstall-hotplug
+uninstall-hotplug: hotplug
+	$(call each,rm -f $$to.new; [ -n "$$edited" ] || rm -f $$to)
+
+.PHONY: lint-hotplug
+lint: lint-hotplug
+lint-hotplug: hotplug
+	$(hotplug)/lint $(BUILD)/$(hotplug)
+	@echo "$@: clean"
