@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What developers, packagers and CI run besides check: format and lint, the
+# source archive, the build against a newer Xen, coverage.
+
+files = $(shell .ci/files $1)
+
+# ---- lint -----------------------------------------------------------------
+
+# The parts are targets of their own; a fragment may add one.
+lints += lint-format lint-c lint-shell lint-python lint-text lint-gcc lint-clang
+.PHONY: lint format $(lints) need-lint
+lint: $(lints)
+
+need-lint:
+	$(call need,command -v clang-format,clang-format)
+	$(call need,command -v clang,clang)
+	$(call need,command -v cppcheck,cppcheck)
+	$(call need,command -v shellcheck,shellcheck)
+	$(call need,$(PYTHON) -m pyflakes --version,python3-pyflakes)
+$(lints): | need-lint
+
+lint-format:
+	clang-format --dry-run -Werror $(call files,'\.[ch]$$')
+	@echo "$@: clean"
+
+format: need-lint
+	clang-format -i $(call files,'\.[ch]$$')
+
+# Every source on its own. The list macros of sys/queue.h are too much for it unread.
+sys_queue = $(shell $(CC) -M -include sys/queue.h -xc /dev/null | grep -o '[^ ]*/sys/queue.h')
+lint-c:
+	cppcheck -q --std=c11 --language=c --error-exitcode=1 --inline-suppr --library=gnu \
+		--enable=warning,portability,performance --suppress=missingIncludeSystem \
+		--suppress=memleakOnRealloc:tools/tests/* --suppress=arrayIndexThenCheck \
+		--include=$(sys_queue) -I$(CONFIG) -Itools/include \
+		$(addprefix -I,$(sort $(dir $(call files,'^tools/.*\.h$$')))) $(call files,'\.c$$')
+	@echo "$@: clean"
+
+lint-shell:
+	shellcheck -x -e SC2015,SC2016 $$(.ci/files | xargs grep -lE '^#!/bin/(ba)?sh')
+	@echo "$@: clean"
+
+lint-python:
+	$(PYTHON) -m pyflakes $$(.ci/files | xargs grep -lE '^#!.*python3' ; .ci/files '\.py$$')
+	@echo "$@: clean"
+
+lint-text:
+	.ci/lint-text
+
+# Both compilers, every object, no warning.
+lint-gcc lint-clang: lint-%:
+	$(MAKE) --no-print-directory BUILD=$(BUILD)-$* CC=$* SAN= WERROR=1 objects
+	@echo "$@: no warnings"
+
+# ---- the source archive ---------------------------------------------------
+
+# All of the project's files and the configure made from them, in DIST: the same
+# bytes from the same commit, whoever makes it where, with git or from an archive.
+# SOURCE_DATE_EPOCH sets another date than the commit's.
+DIST = .
+version = $(shell sed -n 's/^AC_INIT(\[xenconsoled\], \[\(.*\)\])/\1/p' configure.ac)
+archive = xenconsoled-$(version)
+
+.PHONY: dist distcheck
+dist: configure
+	date=$${SOURCE_DATE_EPOCH:-$$({ [ -e .git ] && git -c safe.directory="$$PWD" log -1 --format=%ct; } || \
+		stat -c %Y CHANGES)}; \
+	{ .ci/files; echo configure; } | tar -cf - --transform='s,^,$(archive)/,' --owner=0 --group=0 \
+		--numeric-owner --mode=u=rwX,go=rX --format=gnu --mtime=@$$date --verbatim-files-from -T - | \
+		gzip -9n >$(DIST)/$(archive).tar.gz
+	@echo "$(archive).tar.gz: $$(tar -tzf $(DIST)/$(archive).tar.gz | wc -l) files"
+
+# The archive alone builds, installs below DESTDIR, and takes all of it away again.
+distcheck: dist
+	.ci/distcheck $(archive)
+
+# ---- others ---------------------------------------------------------------
+
+.PHONY: check-newer-xen coverage
+check-newer-xen:
+	.ci/newer-xen $(BUILD)-newer-xen
+
+# How much of the daemon the tests reach: a table, and the lines that they do not in
+# build-cov/coverage.html. Fails below COVERAGE per cent of the lines.
+COVERAGE = 90
+coverage:
+	$(call need,command -v gcovr,gcovr)
+	rm -rf build-cov
+	$(MAKE) --no-print-directory SAN=cov check
+	gcovr -j2 --root . --filter tools/console/daemon/ --object-directory build-cov --txt \
+		--html-details build-cov/coverage.html --fail-under-line $(COVERAGE) build-cov
