@@ -71,7 +71,8 @@ LINK = $(CC) $(ALL_CFLAGS) $(SAN_FLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^)
 # What a test's environment says of the build. A sanitizer's report goes to a
 # file, since a daemon has no stderr, and check fails if there is one.
 TEST_ENV = XENCONSOLED='$(abspath $(BUILD))/xenconsoled' HOST_BUILD='$(abspath $(BUILD))/host' \
-	SAN='$(SAN)' $(foreach s,ASAN LSAN UBSAN TSAN,$s_OPTIONS='$(san_options)')
+	SAN='$(SAN)' $(foreach s,ASAN LSAN UBSAN,$s_OPTIONS='$(san_options)') \
+	TSAN_OPTIONS='$(san_options):suppressions=$(abspath tools/tests/console/tsan-suppressions)'
 san_options := log_path=$(abspath $(BUILD))/sanitizer:halt_on_error=1:print_stacktrace=1
 # The thread sanitizer wants the address space less random than some kernels make it.
 SAN_RUN_tsan = $(shell setarch -R true 2>/dev/null && echo setarch -R)

@@ -114,6 +114,21 @@ def test_killed_and_restarted_empty(host):
     works(host, other, others, ttys[1], "still unknown")
 
 
+def test_killed_while_it_is_asked(host):
+    """In the midst of a dozen domains being looked up: whoever is served goes on, whoever comes is found."""
+    daemon, domain, guest = serve(host, name="web")
+    tty = tty_of(daemon, domain)
+    for number in range(12):
+        host.create(name=f"dozen-{number}")
+    host.stop_store()
+    said(daemon, LOST)
+    works(host, domain, guest, tty, "nobody there")
+    host.start_store()
+    said(daemon, FOUND)
+    new = host.create(name="new", domid=50)
+    converse(host, daemon, new, new.guest(), "found")
+
+
 def test_gone_for_long(host):
     """However long it takes, and however often it is tried: two messages, and the daemon lives. Who
     asks for a report is told as well."""
