@@ -27,6 +27,9 @@ $(foreach t,$(unit_tests:test-%=%),$(eval $(call unit_test,$t,$(firstword $(subs
 
 # What a visit does, and whether a share is left, is this one's to say.
 $(BUILD)/$(unit)/test-console-hot: ALL_LDFLAGS += -Wl,--wrap=console_feed,--wrap=share_left,--wrap=share_wait
+# Where bytes go, and what a guest does when there is room, is this one's.
+$(BUILD)/$(unit)/test-console-turn: ALL_LDFLAGS += \
+	-Wl,--wrap=console_to_reader,--wrap=console_keep_room,--wrap=evtchn_notify,--wrap=ring_taken
 
 $(unit_tests:%=$(BUILD)/$(unit)/%.o): | need-cmocka
 $(BUILD)/$(unit)/%.o: ALL_CPPFLAGS += -I$(daemon)
