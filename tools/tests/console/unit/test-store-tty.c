@@ -100,6 +100,38 @@ static void anothers_write_hidden_behind_our_own_is_found(void **state)
 	WAIT_FOR(tty_is(7, 0, "/dev/pts/7"));
 }
 
+static uint32_t looked_at[2]; /* the domains whose tty was read, in that order */
+
+static void note_read_of_tty(enum fake_op op, const char *path)
+{
+	for (uint32_t domid = 7; domid <= 8; domid++)
+		if (op == FAKE_READ && !strcmp(path, path_of(domid, 0, "/tty")))
+			looked_at[looked_at[0] != 0] = domid;
+}
+
+/* A toolstack may still be at work on the newest console, so that one's doubt is settled first. */
+static void the_newest_is_looked_at_first(void **state)
+{
+	(void)state;
+	start(false);
+	fx.publishes = true;
+	for (uint32_t domid = 7; domid <= 8; domid++) {
+		make_console(domid, "5", "xenconsoled");
+		follow(domid);
+		WAIT_FOR(tty_is(domid, 0, domid == 7 ? "/dev/pts/7" : "/dev/pts/8"));
+		settle();
+	}
+	fake_lock();
+	looked_at[0] = looked_at[1] = 0;
+	fake.hook = note_read_of_tty;
+	fake_unlock();
+	heartbeat();
+	WAIT_FOR(fake_asked(FAKE_READ, path_of(7, 0, "/tty")) &&
+		 fake_asked(FAKE_READ, path_of(8, 0, "/tty")));
+	assert_int_equal(looked_at[0], 8);
+	assert_int_equal(looked_at[1], 7);
+}
+
 static void nothing_is_written_to_another_console(void **state)
 {
 	struct seen *seen;
@@ -293,6 +325,7 @@ int main(void)
 		TEST(what_the_node_says_already_is_not_written),
 		TEST(anothers_write_is_overwritten),
 		TEST(anothers_write_hidden_behind_our_own_is_found),
+		TEST(the_newest_is_looked_at_first),
 		TEST(nothing_is_written_to_another_console),
 		TEST(a_removed_domain_is_not_brought_back_to_life),
 		TEST(nor_is_one_that_is_forgotten_at_once),
