@@ -25,6 +25,9 @@ DEADLINE = 300  # seconds for one test, and for one with a mutant
 FACTOR, ALLOWANCE = 3, 30  # times what it takes without, and so much more
 PATIENCE = 10  # of an integration test that has to run out of it, see helpers.py
 AT_A_TIME = 4  # they mostly wait
+# With a test that is ended, all that it started ends: it is in a namespace whose first process is the shell.
+APART = ["unshare", *([] if os.geteuid() == 0 else ["-Ur"]), "--pid", "--fork", "--mount-proc", "--kill-child",
+         "sh", "-c", '"$@"; exit $?', "sh"]
 
 
 class Broken(Exception):
@@ -61,7 +64,7 @@ class Copy:
         pytest = ["/usr/bin/python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x",
                   f"tools/tests/console/integration/{test}"]
         try:
-            done = self.run(*([program] if unit else pytest), deadline=deadline, **env)
+            done = self.run(*APART, *([program] if unit else pytest), deadline=deadline, **env)
         except subprocess.TimeoutExpired:
             return f"no end within {deadline:.0f} s"
         if not unit and done.returncode not in (0, 1):
