@@ -64,9 +64,9 @@ static void __attribute__((constructor)) disk_init(void)
 
 static void disk_heal(void)
 {
+	disk.write_room = LONG_MAX; /* before write_errno: see writev() */
 	disk.write_errno = disk.open_errno = disk.read_errno = 0;
 	disk.reserve_errno = disk.reserve_again = 0;
-	disk.write_room = LONG_MAX;
 	disk.stalled = disk.stalled_after = false;
 	disk.linger = 0;
 }
@@ -86,14 +86,16 @@ ssize_t writev(int fd, const struct iovec *v, int count)
 	struct iovec one = v[0];
 	ssize_t n;
 	long room;
+	int err;
 
 	if (fd == STDERR_FILENO)
 		return syscall(SYS_writev, fixture_said, v, count);
 	disk_wait(&disk.stalled);
 	disk.writes++;
+	err = disk.write_errno;
 	room = disk.write_room;
-	if (disk.write_errno && room <= 0) {
-		errno = disk.write_errno;
+	if (err && room <= 0) {
+		errno = err;
 		return -1;
 	}
 	if (room == LONG_MAX) {

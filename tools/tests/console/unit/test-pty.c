@@ -55,6 +55,7 @@ static size_t heard(char *buf, size_t size, size_t room)
 
 	while (got < size && poll(&p, 1, 10000) == 1 && (n = read(reader, buf + got, room - got)) > 0)
 		got += n;
+	poll(&p, 1, 0); /* finds nothing, and so waits for what the kernel has still to do, an echo say */
 	return got;
 }
 
