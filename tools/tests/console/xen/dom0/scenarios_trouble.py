@@ -73,7 +73,7 @@ def hostile(report, daemon):
     report.step("indexes broken, then mended")
     guest = Tiny("mends", "say hello").create()
     report.check("mends-is-up", guest.is_up())
-    guest.type("mend 2000\nindex out_prod 1000000\n")
+    guest.type("mend 10000\nindex out_prod 1000000\n")
     report.check("mends-broke-them", wait(lambda: guest.page.out_prod == 1000000, 20), guest.page)
     report.check("neighbour-answers-beside-broken", neighbour.answers())
     report.check("mended-answers", guest.answers(), guest.page)
@@ -107,8 +107,13 @@ def hypervisor_log(report, daemon):
                  file_text(path)[len(before):][:200])
     said = xenhost.run("xl", "dmesg")[1]
     lines = [line for line in said.split("\n") if line.startswith("(XEN)")]
-    logged = set(file_text(path).replace("\r", "").split("\n"))
-    missing = [line for line in lines[:-1] if line not in logged]
+
+    def lacking():
+        logged = set(file_text(path).replace("\r", "").split("\n"))
+        return [line for line in lines[:-1] if line not in logged]
+
+    wait(lambda: not lacking(), 20)
+    missing = lacking()
     report.check("has-all-of-xl-dmesg", len(lines) > 50 and not missing, f"{len(lines)} lines, missing {missing[:3]}")
 
     report.step("the next daemon goes on")
