@@ -78,7 +78,7 @@ def _minimal(directory):
     (directory / "etc/apt/sources.list").write_text("\n".join(lines) + "\n")
     if not (directory / "etc/resolv.conf").exists():
         shutil.copy("/etc/resolv.conf", directory / "etc/resolv.conf")
-    _output("chroot", directory, "apt-get", "-q", "update", env=CLEAN)
+    _output("chroot", directory, "apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "update", env=CLEAN)
 
 
 # The systems that a chroot and a machine begin with: what is installed beyond a minimal Debian, and
