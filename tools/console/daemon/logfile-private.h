@@ -36,8 +36,9 @@
 #define REOPEN_MS 200	  /* between two reopenings of all */
 #define NAP_MS 1	  /* pause of the writer in a flood, so that more goes into a write ... */
 #define NAP_BYTES (LOG_QUEUE_SIZE / 8) /* ... unless a queue has so much */
-#define ORPHANS_MAX 256		       /* ended streams that may wait for a log that can't be written */
-#define LEFT_MAX (2 * LOG_QUEUE_SIZE)  /* bytes of memory that predecessors' queues of one origin may take */
+#define ORPHANS_MAX 256		       /* ended streams that may wait for a log that can't be written, ... */
+#define ORPHANS_BYTES (64 * LOG_QUEUE_SIZE) /* ... and what their queues may take together */
+#define LEFT_MAX (2 * LOG_QUEUE_SIZE) /* bytes of memory that predecessors' queues of one origin may take */
 
 /* In a circular list with a head, or alone. */
 struct link {
@@ -116,6 +117,8 @@ struct log {
 	bool queued;	   /* it is the writer's turn; when false, the writer does not look at the queue */
 	bool renamed;	   /* the name in the queue is new to the writer */
 	bool freed;	   /* the writer frees it when it is empty ... */
+	bool condemned;	   /* one too many: if the writer cannot write it, it is dropped */
+	size_t orphaned;   /* bytes that it adds to logs->orphan_bytes */
 	bool left;	   /* ... and leaves its queue, for the position in it */
 	/* writer */
 	struct file *file;
@@ -163,6 +166,7 @@ struct logs {
 	bool stopping; /* all are: the writer ends when all is written, or at stop_at */
 	int64_t stop_at;
 	unsigned int orphans; /* streams freed and not yet written */
+	size_t orphan_bytes;  /* of queues: theirs, but for what predecessors left, which LEFT_MAX bounds */
 
 	_Atomic int64_t busy_since; /* the writer is in an operation; 0: it is not */
 	atomic_bool said_stall;
@@ -197,6 +201,15 @@ bool logs_content(const struct log *log);
 
 /* Under the lock: it is the writer's turn.  True if he must be woken, after the lock is released. */
 bool logs_hand_over(struct log *log);
+
+/*
+ * Under the lock: an ended stream's output is lost, and its log will say so, as long as there is a place to note that.
+ * Neither thread may be at it.
+ */
+void logs_drop(struct log *log);
+
+/* Under the lock: an ended stream is about to be freed. */
+void logs_orphan_gone(struct log *log);
 
 /* Give back what bursts took; called by a timer. */
 void logs_trim(struct logs *logs);

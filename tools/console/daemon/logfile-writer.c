@@ -162,6 +162,8 @@ static void conclude(struct logs *logs, struct log *log, enum outcome outcome)
 {
 	bool remove = !log->left && !logs->abandoned;
 
+	if (log->condemned && outcome == FAILED)
+		logs_drop(log);
 	if (outcome == SERVED && !log->queue.header->gap.bytes)
 		log->reason = 0; /* what it waited for has cost it nothing */
 	if (outcome != SERVED) {
@@ -171,7 +173,7 @@ static void conclude(struct logs *logs, struct log *log, enum outcome outcome)
 		link_move(&log->place, &logs->ready);
 	} else if (log->freed) {
 		link_remove(&log->all);
-		logs->orphans--;
+		logs_orphan_gone(log);
 		pthread_mutex_unlock(&logs->lock);
 		trouble_watch(logs);
 		destroy(logs, log, remove);

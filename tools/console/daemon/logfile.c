@@ -148,9 +148,56 @@ int log_new(struct log **out, struct logs *logs, const struct log_origin *origin
 static bool is_one_too_many(const struct log *log)
 {
 	const struct logs *logs = log->logs;
+	bool many = logs->orphans > ORPHANS_MAX;
+	bool much = logqueue_fat(&log->queue) && logs->orphan_bytes + log->queue.reserved > ORPHANS_BYTES;
 
-	return logs->orphans > ORPHANS_MAX && !logs->closing && !log->adopted && logs->serving != log &&
-	       (atomic_load(&logs->troubled) || atomic_load(&logs->said_stall));
+	return (many || much) && !logs->closing && !log->adopted;
+}
+
+static bool in_trouble(const struct logs *logs)
+{
+	return atomic_load(&logs->troubled) || atomic_load(&logs->said_stall);
+}
+
+/* Under the lock: the youngest ended stream of the same log that has yet to be written. */
+static struct log *elder_of(const struct log *log)
+{
+	for (struct link *l = log->logs->all.prev; l != &log->logs->all; l = l->prev) {
+		struct log *elder = container_of(l, struct log, all);
+
+		if (elder != log && elder->freed && logs_content(elder) &&
+		    !strcmp(logqueue_name(&elder->queue), logqueue_name(&log->queue)))
+			return elder;
+	}
+	return NULL;
+}
+
+/* Under the lock. */
+static void count_orphan(struct log *log)
+{
+	size_t bytes = log->adopted ? 0 : log->queue.reserved;
+
+	log->logs->orphan_bytes += bytes - log->orphaned;
+	log->orphaned = bytes;
+}
+
+void logs_orphan_gone(struct log *log)
+{
+	log->logs->orphans--;
+	log->logs->orphan_bytes -= log->orphaned;
+}
+
+void logs_drop(struct log *log)
+{
+	struct log *elder = logs_content(log) ? elder_of(log) : NULL;
+
+	if (elder)
+		logqueue_absorb(&elder->queue, &log->queue);
+	else if (log->logs->orphans > ORPHANS_MAX)
+		logqueue_clear(&log->queue);
+	else
+		logqueue_shed(&log->queue);
+	count_orphan(log);
 }
 
 /* Under the lock: the writer has never looked at it, and has no reason to. */
@@ -163,7 +210,9 @@ static void let_go(struct log *log, bool leave)
 {
 	struct logs *logs;
 	char name[LOGQUEUE_NAME];
-	bool wake = false, drop, say, ours;
+	unsigned int waiting;
+	size_t bytes;
+	bool wake = false, dropped, say, ours;
 
 	if (!log)
 		return;
@@ -183,16 +232,20 @@ static void let_go(struct log *log, bool leave)
 	}
 	if (!*logqueue_name(&log->queue))
 		logqueue_rename(&log->queue, name);
-	drop = is_one_too_many(log);
-	say = drop && !logs->said_orphans;
-	logs->said_orphans |= drop;
-	if (drop)
-		logqueue_clear(&log->queue);
+	log->condemned = is_one_too_many(log);
+	dropped = log->condemned && in_trouble(logs) && logs->serving != log;
+	say = dropped && !logs->said_orphans;
+	logs->said_orphans |= dropped;
+	waiting = logs->orphans - 1;
+	bytes = logs->orphan_bytes;
+	count_orphan(log);
+	if (dropped)
+		logs_drop(log);
 	ours = is_ours_alone(log);
 	if (ours) {
 		link_remove(&log->all);
 		link_remove(&log->place);
-		logs->orphans--;
+		logs_orphan_gone(log);
 	} else {
 		wake = logs_hand_over(log);
 	}
@@ -203,9 +256,9 @@ static void let_go(struct log *log, bool leave)
 	}
 	if (say)
 		diag(LOG_WARNING,
-		     "logs in %s: output of %d ended domains waits; that of further ones is dropped until logs can "
-		     "be written again",
-		     logs->path, ORPHANS_MAX);
+		     "logs in %s: output of %u ended domains waits (%zu KiB); that of further ones is dropped until "
+		     "logs can be written again",
+		     logs->path, waiting, bytes / 1024);
 }
 
 void log_free(struct log *log)

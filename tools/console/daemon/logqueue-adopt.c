@@ -116,6 +116,14 @@ void logqueue_absorb(struct logqueue *older, struct logqueue *newer)
 	logqueue_clear(newer);
 }
 
+void logqueue_shed(struct logqueue *q)
+{
+	size_t text = fifo_used(&q->fifo);
+
+	lose_more(q, text, text);
+	logqueue_trim(q);
+}
+
 int logqueue_adopt(struct logqueue *q, int dir, const char *file)
 {
 	void *at = MAP_FAILED;

@@ -12,9 +12,9 @@
  * Writing: the journal, "the log had this size, I append so much", is written before the
  * write and is void once got has moved.  Killed between, the log's size, and what is in it, tell.
  *
- * A tmpfs that is full answers a store with SIGBUS.  So pages are reserved before they are
- * used, in ever larger steps, and where that fails memory takes their place: what lies
- * there is lost if the daemon is killed, and nothing else changes.
+ * A tmpfs that is full answers a store with SIGBUS, and others need it too.  So pages are reserved before
+ * they are used, in ever larger steps, and where that fails, or would leave too little, memory takes their
+ * place: what lies there is lost if the daemon is killed, and nothing else changes.
  *
  * An empty queue begins again at its first page, which also holds the header; what a burst took beyond it is given back.
  */
@@ -26,9 +26,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define STEP 8 /* each reservation is so many times the last */
+#define KEPT_FREE (16u << 20)
 
 /* mark_put when there is no mark */
 #define NEVER UINT64_MAX
@@ -65,6 +67,22 @@ int logqueue_reserve(int fd, off_t from, off_t length)
 	return -err;
 }
 
+/* The run directory is others' too: they can have the last quarter of it, or of a large one KEPT_FREE. */
+static int reserve_if_spared(int fd, off_t from, off_t length)
+{
+	struct statvfs v;
+	uint64_t kept;
+
+	if (fstatvfs(fd, &v) < 0)
+		return -errno;
+	kept = (uint64_t)v.f_blocks * v.f_frsize / 4;
+	if (kept > KEPT_FREE)
+		kept = KEPT_FREE;
+	if (v.f_blocks && (uint64_t)v.f_bavail * v.f_frsize < kept + length)
+		return -ENOSPC;
+	return logqueue_reserve(fd, from, length);
+}
+
 static int allocate(const struct logqueue *q, size_t from, size_t to)
 {
 	int fd = logqueue_open(q, 0), err;
@@ -73,7 +91,7 @@ static int allocate(const struct logqueue *q, size_t from, size_t to)
 		return fd;
 	if (to > LOGQUEUE_LENGTH) /* within the last page: its size is part of what makes it a queue */
 		to = LOGQUEUE_LENGTH;
-	err = logqueue_reserve(fd, from, to - from);
+	err = reserve_if_spared(fd, from, to - from);
 	close(fd);
 	return err;
 }
@@ -90,7 +108,7 @@ static void *map_new_file(struct logqueue *q)
 	if (ftruncate(fd, LOGQUEUE_LENGTH) < 0)
 		q->fault = -errno;
 	else
-		q->fault = logqueue_reserve(fd, 0, page_size());
+		q->fault = reserve_if_spared(fd, 0, page_size());
 	if (!q->fault) {
 		at = mmap(NULL, LOGQUEUE_LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (at == MAP_FAILED)

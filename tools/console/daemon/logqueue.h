@@ -112,10 +112,13 @@ void logqueue_trim(struct logqueue *q);
 void logqueue_clear(struct logqueue *q);
 
 /*
- * Drop what newer holds, and count it behind what older does, as lost now.  Both are of one origin, adopted, and
- * nobody else's yet.
+ * Drop what newer holds, and count it behind what older does, as lost now.  Nobody pushes to either any more, the other
+ * thread must not be looking at newer, and must be kept out of older's gap.
  */
 void logqueue_absorb(struct logqueue *older, struct logqueue *newer);
+
+/* Likewise, but it is counted where it was. */
+void logqueue_shed(struct logqueue *q);
 
 /* The ring position that was recorded with the last byte.  False if there is none, or it can't be known. */
 bool logqueue_position(const struct logqueue *q, uint32_t *position);

@@ -23,6 +23,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -43,6 +45,7 @@ struct fixture_disk {
 	atomic_int open_errno;	   /* openat() that could create a log fails with this */
 	atomic_int read_errno;	   /* openat() to read one does */
 	atomic_int reserve_errno;  /* posix_fallocate() does */
+	atomic_long total, left;   /* what fstatvfs() says of the queues' file system; total 0: the truth */
 	atomic_int reserve_again;  /* so often it only says EINTR */
 	atomic_bool stalled;	   /* writev() to a log does not begin until this is false */
 	atomic_bool stalled_after; /* it writes, and then does not return */
@@ -67,6 +70,7 @@ static void disk_heal(void)
 	disk.write_room = LONG_MAX; /* before write_errno: see writev() */
 	disk.write_errno = disk.open_errno = disk.read_errno = 0;
 	disk.reserve_errno = disk.reserve_again = 0;
+	disk.total = 0;
 	disk.stalled = disk.stalled_after = false;
 	disk.linger = 0;
 }
@@ -138,6 +142,19 @@ int posix_fallocate(int fd, off_t from, off_t len)
 	if (disk.reserve_errno)
 		return disk.reserve_errno;
 	return syscall(SYS_fallocate, fd, 0, from, len) < 0 ? errno : 0;
+}
+
+int fstatvfs(int fd, struct statvfs *v)
+{
+	struct statfs real;
+
+	if (syscall(SYS_fstatfs, fd, &real) < 0)
+		return -1;
+	memset(v, 0, sizeof(*v));
+	v->f_frsize = disk.total ? 1 : real.f_bsize;
+	v->f_blocks = disk.total ? (fsblkcnt_t)disk.total : real.f_blocks;
+	v->f_bavail = disk.total ? (fsblkcnt_t)disk.left : real.f_bavail;
+	return 0;
 }
 
 /* ---- directories -------------------------------------------------------------- */

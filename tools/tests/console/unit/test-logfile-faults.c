@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "logfile.h"
+#include "logfile-private.h"
 #include "loop.h"
 
 static struct loop *loop;
@@ -510,8 +510,8 @@ static void a_writer_left_behind_keeps_off(void **state)
 static void many_domains_end_while_the_disk_is_full(void **state)
 {
 	struct log *log;
-	char name[32];
-	int lines = 0, len;
+	char name[32], *text, *mark;
+	int lines = 0, lost = 0, len;
 
 	(void)state;
 	disk.write_room = 0;
@@ -535,6 +535,52 @@ static void many_domains_end_while_the_disk_is_full(void **state)
 	}
 	assert_true(lines < 400);
 	assert_int_equal(said("output of 256 ended domains waits"), 1);
+	/* All that was dropped is counted: these are one log's, and one line says it. */
+	text = read_path(path_of("guest-a.log"), NULL);
+	for (int i = lines; i < 400; i++)
+		lost += snprintf(NULL, 0, "domain %d\n", i);
+	assert_non_null(mark = strstr(text, "[xenconsoled: "));
+	assert_int_equal(strtol(mark + strlen("[xenconsoled: "), NULL, 10), lost);
+	assert_null(strstr(mark + 1, "[xenconsoled: "));
+	free(text);
+}
+
+/* One that is started again and again, and fills its queue each time; and then others do. */
+static void full_queues_of_domains_that_ended(void **state)
+{
+	struct log *log = stream(999, "guest-b.log");
+	size_t kept = 0, waiting, each = 200 * 1024;
+	char *text = calloc(1, each), *whole, name[32];
+
+	(void)state;
+	memset(text, 'x', each - 1);
+	text[each - 1] = '\n';
+	disk.write_room = 0;
+	disk.write_errno = ENOSPC;
+	print(log, "x");
+	until(said("No space left on device"));
+	for (int i = 0; i < 250; i++) {
+		snprintf(name, sizeof(name), "guest-%d.log", i < 150 ? 0 : i);
+		log = stream(i, name);
+		assert_int_equal(log_append(log, text, each, 0), 0);
+		log_free(log);
+	}
+	queue_files("", &waiting);
+	assert_in_range(waiting, ORPHANS_BYTES / 2,
+			ORPHANS_BYTES + 251 * 4096 + 2 * LOG_QUEUE_SIZE); /* one is being tried */
+	assert_int_equal(said("is dropped until"), 1);
+	disk_heal();
+	until(said("are written again"));
+	until(log_has("guest-0.log", "]\n"));
+	whole = read_path(path_of("guest-0.log"), NULL);
+	kept = strcspn(whole, "[");
+	free(whole);
+	assert_int_equal(kept % each, 0);
+	assert_in_range(kept, ORPHANS_BYTES / 2, ORPHANS_BYTES);
+	has_gap("guest-0.log", kept, 150 * each - kept, ".*", "");
+	until(log_has("guest-249.log", "]\n"));
+	has_gap("guest-249.log", 0, each, ".*", "");
+	free(text);
 }
 
 /* If the writer is stuck, who ends meanwhile leaves nothing either. */
@@ -559,7 +605,8 @@ static void many_domains_end_while_the_disk_is_stuck(void **state)
 	assert_int_equal(queue_files("", NULL), 257);
 	assert_int_equal(said("output of 256 ended domains waits"), 1);
 	disk_heal();
-	until(log_size("guest-a.log") == 256 * 4);
+	until(log_has("guest-a.log", "]\n")); /* the other 744 said so much as well */
+	has_gap("guest-a.log", 256 * 4, 744 * 4, ".*", "");
 	until(queue_files("", NULL) == 1);
 }
 
@@ -678,6 +725,7 @@ int main(void)
 		TEST(a_stuck_disk_holds_not_even_the_end),
 		TEST(a_writer_left_behind_keeps_off),
 		TEST(many_domains_end_while_the_disk_is_full),
+		TEST(full_queues_of_domains_that_ended),
 		TEST(many_domains_end_while_the_disk_is_stuck),
 #ifdef HEAP_FAILS
 		TEST(no_memory_for_a_stream),

@@ -570,6 +570,36 @@ static void no_room_for_a_burst(void **state)
 	free(view);
 }
 
+/* The last quarter of the run directory, or of a large one 16 MiB, is others'. */
+static void what_is_left_to_others(void **state)
+{
+	static const struct {
+		long total, left;
+	} short_by_one[] = { { 40 << 20, (10 << 20) - 1 }, { 1 << 30, (16 << 20) - 1 } };
+	char text[1000] = "";
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct logqueue q;
+
+		disk.total = short_by_one[i].total;
+		disk.left = short_by_one[i].left + sysconf(_SC_PAGESIZE);
+		q = fresh();
+		assert_int_equal(q.fault, -ENOSPC);
+		assert_int_equal(logqueue_push(&q, text, sizeof(text), 1), 0);
+		logqueue_close(&q, true);
+		disk.left++;
+		q = fresh();
+		assert_int_equal(q.fault, 0);
+		for (int burst = 0; burst < 10; burst++)
+			assert_int_equal(logqueue_push(&q, text, sizeof(text), 1), 0);
+		assert_int_equal(q.fault, -ENOSPC);
+		assert_int_equal(pages(&q), 1);
+		logqueue_close(&q, true);
+	}
+	disk_heal();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -587,6 +617,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(any_header_is_survived, setup_dir, teardown_dir),
 		cmocka_unit_test_setup_teardown(no_room_for_the_file, setup_dir, teardown_dir),
 		cmocka_unit_test_setup_teardown(no_room_for_a_burst, setup_dir, teardown_dir),
+		cmocka_unit_test_setup_teardown(what_is_left_to_others, setup_dir, teardown_dir),
 	};
 
 	random_begin();
