@@ -179,11 +179,11 @@ bool standin_handle_reap(uint32_t slot)
 		return true;
 	if (anybody_reads(slot))
 		return false;
-	h->generation = 0;
 	forget_ports(host, slot);
 	standin_pin_drop_all(slot);
 	if (!fifo_path(path, sizeof(path), slot))
 		unlink(path);
+	h->generation = 0; /* killed before, the next one to look begins again */
 	if (h->kind == STANDIN_HANDLE_GUEST) {
 		host->domain[domid].guests--;
 		standin_domain_free_if_unused(domid);

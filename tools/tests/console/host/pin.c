@@ -44,7 +44,6 @@ static void *map_and_record(struct standin_state *host, uint32_t handle, uint32_
 		return NULL;
 	}
 	host->pin[pin] = (struct standin_pin){
-		.handle = handle,
 		.next = h->pins,
 		.domid = domid,
 		.page = page,
@@ -52,6 +51,7 @@ static void *map_and_record(struct standin_state *host, uint32_t handle, uint32_
 	};
 	h->pins = pin;
 	host->domain[domid].pins++;
+	host->pin[pin].handle = handle; /* from here on it is listed, and so it is reachable before */
 	return address;
 }
 
@@ -74,6 +74,7 @@ static void drop(struct standin_state *host, uint32_t *link)
 {
 	uint32_t pin = *link, domid = host->pin[pin].domid;
 
+	host->pin[pin].handle = 0;
 	*link = host->pin[pin].next;
 	give(host, pin);
 	host->domain[domid].pins--;

@@ -33,7 +33,8 @@ def tty_of(daemon, domain, console=0):
     def served():
         info, tty = c.info(), c.tty
         held = info["status"] == "interdomain" and info["pins"] >= 1
-        return tty if held and tty in daemon.fds().values() else None
+        a_pty = (tty or "").startswith("/dev/pts/")  # not what somebody hostile has written there
+        return tty if held and a_pty and tty in daemon.fds().values() else None
 
     return until(served, lambda: f"{domain} to be served; tty {c.tty!r}, {c.info()};"
                                  f" the daemon is {'up' if daemon.running() else 'gone'},"
@@ -159,10 +160,13 @@ HEADER = re.compile(r"(\d+) domains, (\d+) consoles served")
 def report(daemon, domain, vuart=False):
     """What SIGUSR1 makes the daemon say of a console: {"state", "flag", "tty", "out", "in_",
     "dropped", "buffered", "queue", "log_dropped", "name"}, numbers as int."""
-    before = len(daemon.output)
-    daemon.signal(signal.SIGUSR1)
+    before, asked = len(daemon.output), 0
 
     def line():
+        nonlocal asked
+        if time.monotonic() - asked > PATIENCE / 6:  # again, since it may not have known the domain yet
+            asked = time.monotonic()
+            daemon.signal(signal.SIGUSR1)
         said = daemon.output[before:]
         if not said.endswith("\n"):
             return None

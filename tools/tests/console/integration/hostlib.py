@@ -136,7 +136,7 @@ class Process:
     def signal(self, number):
         self.popen.send_signal(number)
 
-    def wait(self, deadline=5):
+    def wait(self, deadline=30):
         """Its exit status (negative: the signal that ended it)."""
         try:
             return self.popen.wait(deadline)
@@ -144,7 +144,7 @@ class Process:
             raise Timeout(f"{self.name} (pid {self.pid}) did not end within {deadline} s;"
                           f" it said:\n{self.output}") from None
 
-    def stop(self, deadline=5):
+    def stop(self, deadline=30):
         """SIGTERM, and its exit status."""
         if self.running():
             self.signal(signal.SIGTERM)
@@ -159,7 +159,7 @@ class Process:
     def freeze(self):
         """SIGSTOP, and wait until it really is stopped."""
         self.signal(signal.SIGSTOP)
-        wait_for(lambda: self._stat()[0] == "T", 5, f"{self.name} to stop")
+        wait_for(lambda: self._stat()[0] == "T", 30, f"{self.name} to stop")
 
     def thaw(self):
         self.signal(signal.SIGCONT)
@@ -332,7 +332,7 @@ class Console:
         """What tty says: None if there is no such node, possibly empty."""
         return self.node("tty")
 
-    def wait_tty(self, deadline=5, not_=None):
+    def wait_tty(self, deadline=30, not_=None):
         """Wait for a tty that exists as a device and is not `not_`.  A restart leaves the old
         node, so waiting for a non-empty one proves nothing: give the old one as not_."""
         return wait_for(lambda: (t := self.tty) and t != not_ and os.path.exists(t) and t,
@@ -372,7 +372,7 @@ class Domain:
                 return entry
         return None
 
-    def destroy(self, wait=5):
+    def destroy(self, wait=30):
         """As `xl destroy`: nodes removed in one transaction, then the domain killed, then
         VIRQ_DOM_EXC.  With wait, return only when a xenstored that runs has let go of it.
         It may live on as a zombie while a daemon maps its page: see state()."""
@@ -389,7 +389,7 @@ class Domain:
         """The store's half of destroy() only."""
         self.host.xenhost("remove-nodes", self.domid)
 
-    def wait_gone(self, deadline=5):
+    def wait_gone(self, deadline=30):
         """Wait until nothing maps its pages any more and the domid can be reused."""
         wait_for(lambda: self.state() is None, deadline,
                  lambda: f"domain {self.domid} to go, is {self.state()}")
@@ -491,7 +491,7 @@ class Guest(Process):
         self.domain = domain
         self.command("status")
 
-    def command(self, line, deadline=10):
+    def command(self, line, deadline=30):
         """One command, one reply (a dict).  All of them return at once; xenguest --help lists
         them."""
         try:
@@ -542,7 +542,7 @@ class Guest(Process):
         return wait_for(lambda: (s := self.status())["queued"] == 0 and s, deadline,
                         lambda: f"the guest to have written everything, is {self.status()}")
 
-    def wait_state(self, state, deadline=5):
+    def wait_state(self, state, deadline=30):
         return wait_for(lambda: (s := self.status())["state"] == state and s, deadline,
                         lambda: f"the guest to be {state}, is {self.status()}")
 
@@ -564,7 +564,7 @@ class Guest(Process):
         the status's "scrambling")."""
         self.command("hostile " + " ".join(str(v) for v in (what, *values)))
 
-    def stop(self, deadline=5):
+    def stop(self, deadline=30):
         """End the program (the domain lives on)."""
         if self.running():
             self.popen.stdin.close()
@@ -609,14 +609,14 @@ class Client(Process):
         self.received += got
         return got
 
-    def expect(self, text, deadline=5):
+    def expect(self, text, deadline=30):
         """Wait until text (str or bytes) is somewhere in .received."""
         if isinstance(text, str):
             text = text.encode()
         wait_for(lambda: self.read() is not None and text in self.received, deadline,
                  lambda: f"{text!r} at xenconsole, got {self.received[-300:]!r}; {self.output}")
 
-    def write(self, data, deadline=10):
+    def write(self, data, deadline=30):
         """Type data; .received goes on growing meanwhile."""
         if isinstance(data, str):
             data = data.encode()
@@ -643,7 +643,7 @@ class Client(Process):
 class Daemon(Process):
     """A console daemon: ours, or the distribution's."""
 
-    def ready(self, domain, console=0, deadline=10):
+    def ready(self, domain, console=0, deadline=30):
         """Wait until it serves that console: port held, page mapped, tty there."""
         wait_for(lambda: (i := domain.console(console).info())["status"] == "interdomain"
                  and i["pins"] >= 1 and os.path.exists(domain.console(console).tty or ""),
@@ -764,7 +764,7 @@ class Host:
         self.store = Process(
             self, [distribution("xenstored"), "-N", "--pid-file", self.dir / "store/pid"],
             "xenstored", env={"LD_PRELOAD": str(BUILD / "lib/xsd-preload.so")})
-        wait_for(lambda: self.command("xenstore-ls", "/", deadline=5) or True, 10,
+        wait_for(lambda: self.command("xenstore-ls", "/", deadline=30) or True, 30,
                  lambda: f"xenstored: {self.store.output}")
         return self.store
 
@@ -883,7 +883,7 @@ class Host:
                                f"--log-dir={self.log_dir}", *args],
                         "xenconsoled", own_run=True, **options)
         if wait:
-            wait_for(lambda: any(p["pid"] == daemon.pid for p in self.ports()), 10,
+            wait_for(lambda: any(p["pid"] == daemon.pid for p in self.ports()), 30,
                      lambda: f"the daemon to come up: {daemon.output}")
         return daemon
 

@@ -88,6 +88,8 @@ def test_follows_from_the_incumbent_and_back(host):
         daemon.stop(PATIENCE)
         daemon = start()
         tty_of(daemon, domain)
+    guest.print("last\n")
+    client.expect("last\n", PATIENCE)
     client.write("here\n")
     until(lambda: guest.input == b"here\n", "the line")
 

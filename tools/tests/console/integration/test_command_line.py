@@ -334,7 +334,7 @@ def test_stop_does_not_wait_for_a_reader(host):
         took = time.monotonic() - began
     assert host.guest_log("web").endswith(b"\n") and len(host.guest_log("web")) == 5000 * 64
     # A second is allowed; the drain of a domain that dies takes up to five.
-    assert took < 3
+    assert took < 4.5
 
 
 def stop_with_all_stuck(host, domains, guests):

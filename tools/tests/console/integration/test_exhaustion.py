@@ -177,7 +177,7 @@ def test_no_descriptors(host):
         converse(host, daemon, new, new.guest(), "found")
         bystander.is_well()
         for domain, guest in zip(domains, guests):
-            tty = until(lambda: report(daemon, domain)["tty"], "its tty")
+            tty = until(lambda: (t := report(daemon, domain)["tty"]) != "none" and t, "its tty")
             with Reader(tty) as reader:
                 reader.expect("heard\n")
             logged(host, domain.name, "heard\n")

@@ -83,6 +83,7 @@ def test_cleared_page_goes_on(host):
     guest.lines(100)
     guest.flush()
     logged(host, "web", "0000000099")
+    until(lambda: domain.console().out_used == 0, "the ring to be freed")
     guest.hostile("fill", 0)
     guest.hostile("notify")
     settle(daemon)

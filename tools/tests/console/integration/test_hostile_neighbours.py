@@ -252,7 +252,7 @@ def test_domains_come_and_go_in_a_loop(host, street):
             neighbour.goes_on()
     settle(daemon)
     until(lambda: len(host.domains()) == 2, "all to be gone")
-    assert host.store_read("/local/domain/77") is None
+    until(lambda: host.store_read("/local/domain/77") is None, "nothing to be left")
 
 
 def test_killed_in_the_middle(host, street):

@@ -152,6 +152,8 @@ def test_killed_in_the_midst_of_life(host):
         daemon = kill_and_start_again(host, daemon, talkers, xen, signal.SIGKILL, chance)
     tty_of(daemon, twin)
     guest.flush(PATIENCE)
+    twins = guest.status()["written"] // len(TWIN)
+    until(lambda: whole_log(host, "guest-old.log").count(TWIN) == twins, "all of the twin's")
     talkers[0].guest.lines(1, start=talkers[0].count)
     talkers[0].count += 1
     assert count_lines(host, talkers, xen, times, "killed in the midst of life") == (0, 0, 0)

@@ -377,7 +377,7 @@ def test_destroyed_leaves_nothing_behind(host):
         domain.destroy()
         domain.wait_gone(PATIENCE)
         settle(daemon)
-        assert host.store_read(domain.path) is None
+        until(lambda: host.store_read(domain.path) is None, "nothing to be left")
 
 
 def test_renamed(host):
@@ -412,18 +412,20 @@ def test_domid_reused_while_the_old_console_drains(host):
     and the new one is served beside him."""
     daemon, domain, guest = serve(host, name="old")
     tty = tty_of(daemon, domain)
-    text = numbered(1500)
+    text = numbered(6000)
     with Reader(tty) as reader:
-        guest.lines(1500)
+        guest.lines(6000)
         guest.flush(PATIENCE)
         log_is(host, "old", text)
         domain.destroy()
+        reader.read(16384)  # all of a pty: of less the daemon would not hear
         domain.wait_gone(PATIENCE)
-        reader.read(1000)
+        reader.read(16384)
         new = host.create(name="new", domid=domain.domid)
         assert new.domid == domain.domid
-        reader.read(1000)
+        reader.read(16384)
         guest = new.guest()
+        reader.read(16384)
         new_tty = tty_of(daemon, new)
         assert new_tty != tty
         assert reader.take(len(text)) == text

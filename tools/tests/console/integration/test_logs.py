@@ -326,11 +326,14 @@ def test_log_file_removed(host):
 
 def test_disk_full(host):
     """A full disk costs its own log some bytes, which are counted and marked in it; nothing else."""
-    daemon, domain, guest = serve(host, "--log-dir=/run/small", "--log=guest", name="web",
-                                  guest={"chunk": 512})
+    daemon = start_within(host, "mkdir /run/small; mount -t tmpfs -o size=64k none /run/small",
+                          "--log=guest", "--log-dir=/run/small/logs")
+    domain = host.create(name="web")
+    guest = domain.guest(chunk=512, trusting=True)
+    tty_of(daemon, domain)
     within = ["nsenter", *([] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]),
               "--mount", "--target", str(daemon.pid), "--"]
-    host.command(*within, "sh", "-c", "mkdir -p /run/small && mount -t tmpfs -o size=64k none /run/small")
+    host.command(*within, "mkdir", "/run/small/logs")
     guest.print("first\n")
     until(lambda: "are written again" in daemon.output, "the directory to be found")
     guest.lines(10000)
@@ -340,7 +343,7 @@ def test_disk_full(host):
     host.command(*within, "mount", "-o", "remount,size=4m", "none", "/run/small")
 
     def content():
-        return host.command(*within, "cat", "/run/small/guest-web.log").stdout.encode()
+        return host.command(*within, "cat", "/run/small/logs/guest-web.log").stdout.encode()
 
     until(lambda: b"[xenconsoled: " in content(), "the gap to be told of")
     guest.print("room again\n")

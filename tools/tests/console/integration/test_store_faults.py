@@ -207,6 +207,8 @@ def test_restarted_again_and_again(host):
         new.destroy()
         new.wait_gone(PATIENCE)
         works(host, domain, guest, tty, f"on {number}")
+        until(lambda: not any("guest-new" in file for file in daemon.fds().values())
+              and sum("/dev/pt" in file for file in daemon.fds().values()) == 2, "the new one's console to be closed")
         if number == 0:
             before = holds()
     until(lambda: holds() == before, lambda: f"it to hold what it held: {holds()}, {before}")
