@@ -136,7 +136,9 @@ static int open_store(struct daemon *d)
 	int err;
 
 	for (int ms = 0;; ms += STORE_STEP_MS) {
+		pthread_sigmask(SIG_UNBLOCK, &terms, NULL);
 		err = store_new(&d->env.store, d->env.loop, &store_events, d, d->options->log_guest);
+		pthread_sigmask(SIG_BLOCK, &terms, NULL);
 		if (!err || err == -ETIMEDOUT || ms >= STORE_WAIT_MS)
 			break;
 		if (sigtimedwait(&terms, NULL, &step) > 0)
@@ -332,7 +334,7 @@ static void close_all(struct daemon *d)
 	if (!d->options->interactive)
 		unlink(d->options->pid_file);
 	if (d->lock >= 0)
-		close(d->lock);
+		lock_release(d->lock);
 }
 
 int daemon_run(const struct options *o, void (*ready)(void *arg), void *arg)

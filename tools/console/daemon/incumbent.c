@@ -50,7 +50,7 @@ int incumbent_check(struct hyper *hyper, struct evtchn *evtchn, uint32_t self)
 
 	if (err)
 		return err;
-	if (s.seen ? s.held * 2 <= s.seen : !virq_held(evtchn))
+	if (s.seen ? !s.held : !virq_held(evtchn))
 		return 0;
 	if (!lock_namesake_runs()) {
 		diag(LOG_WARNING, "somebody holds %u of %u guests' consoles; they are tried again", s.held,

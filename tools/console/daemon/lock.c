@@ -101,6 +101,14 @@ int lock_pid_file(const char *path)
 	return fd;
 }
 
+void lock_release(int fd)
+{
+	int err = ftruncate(fd, 0);
+
+	(void)err; /* its next holder will do it */
+	close(fd);
+}
+
 bool lock_namesake_runs(void)
 {
 	DIR *proc = opendir("/proc");
@@ -108,17 +116,17 @@ bool lock_namesake_runs(void)
 	struct dirent *entry;
 
 	while (proc && !found && (entry = readdir(proc))) {
-		char path[64], name[32] = "";
+		char path[64], state = 'Z';
 		long pid = strtol(entry->d_name, NULL, 10);
 		FILE *f;
 
 		if (pid <= 0 || pid == getpid() || pid == getppid())
 			continue;
-		snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+		snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
 		f = fopen(path, "re");
 		if (!f)
 			continue;
-		found = fgets(name, sizeof(name), f) && !strcmp(name, "xenconsoled\n");
+		found = fscanf(f, "%*d (xenconsoled) %c", &state) == 1 && state != 'Z';
 		fclose(f);
 	}
 	if (proc)

@@ -199,7 +199,7 @@ int oneshot_run(const struct options *o)
 	if (lock < 0)
 		return 1;
 	err = run(&s);
-	close(lock);
+	lock_release(lock);
 	if (err) {
 		diag(LOG_ERR, "cannot reach Xen or xenstored: %s; are both running, and is this dom0?",
 		     strerror(-err));

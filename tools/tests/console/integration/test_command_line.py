@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from faultlib import STALLED, Faults, start_within
 from helpers import (PATIENCE, Reader, converse, logged, report, serve, settle, tty_of,
                      until)
-from hostlib import CONNECTED, DISCONNECTED, XENCONSOLED, Host
+from hostlib import CONNECTED, DISCONNECTED, XENCONSOLED, Host, distribution
 
 
 def run_shell(script):
@@ -250,19 +251,38 @@ def test_incumbent_noticed_by_its_ports(host, incumbent):
     converse(host, ours, domains[0], domains[0].guest(), "my turn")
 
 
-def test_one_guest_cannot_keep_the_daemon_away(host):
-    """A guest can make its own port look held; half of them cannot be one guest's."""
-    held = host.create(name="held", old_builder=True)
+def test_incumbent_that_serves_few(host):
+    """One that has lost xenstored, say, serves those it knows, and is a daemon all the same."""
     incumbent = host.start_incumbent()
-    tty_of(incumbent, held)
+    tty_of(incumbent, host.create(name="known", old_builder=True))
     incumbent.freeze()
-    free = [host.create(name=f"free-{n}", old_builder=True) for n in range(2)]
-    daemon = host.start_daemon()
-    for domain in free:
-        converse(host, daemon, domain, domain.guest(), "mine")
+    for number in range(2):
+        host.create(name=f"unknown-{number}", old_builder=True)
+    one_line(run(host, "-i", f"--log-dir={host.log_dir}"), "1 of 3", "stop it")
     incumbent.thaw()
-    incumbent.kill()
-    converse(host, daemon, held, held.guest(), "and mine")
+
+
+def test_one_guest_cannot_keep_the_daemon_away(host):
+    """A guest can make its own port look held. Where no process has a console daemon's name, that is said, and the others
+    are served."""
+    held = host.create(name="held", old_builder=True)
+    program = host.dir / "somebody"
+    shutil.copy(distribution("xenconsoled"), program)
+    somebody = host.start_daemon(binary=program)
+    tty_of(somebody, held)
+    somebody.freeze()
+    free = [host.create(name=f"free-{n}", old_builder=True) for n in range(2)]
+    # Other tests' daemons are not to be seen.
+    daemon = host.spawn("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", XENCONSOLED, "-i",
+                        "--log=guest", f"--log-dir={host.log_dir}", own_run=True)
+    for domain in free:
+        until(lambda: domain.console().connected, lambda: f"{domain} to be served: {daemon.output}")
+        domain.guest().print("mine\n")
+        logged(host, domain.name, "mine\n")
+    assert "somebody holds 1 of 3 guests' consoles" in daemon.output
+    somebody.kill()
+    until(lambda: held.console().connected, "the last one to be served")
+    daemon.kill()
 
 
 def test_limit_of_open_files(host):
@@ -335,6 +355,7 @@ def test_stop_does_not_wait_for_a_reader(host):
     assert host.guest_log("web").endswith(b"\n") and len(host.guest_log("web")) == 5000 * 64
     # A second is allowed; the drain of a domain that dies takes up to five.
     assert took < 4.5
+    assert (host.run / "xen/xenconsoled.lock").read_text() == ""  # a pid there could be another's by and by
 
 
 def stop_with_all_stuck(host, domains, guests):

@@ -185,3 +185,14 @@ def test_stopped_while_it_asks_the_store(host, word):
         assert muted.asked.wait(PATIENCE)
         assert daemon.stop(PATIENCE) == -signal.SIGTERM
     host.start_daemon(wait=True)
+
+
+def test_stopped_before_the_store_answers(host):
+    """Nor while the first connection is waited for."""
+    host.store.freeze()
+    daemon = host.start_daemon("--log=none")
+    lock = host.run / "xen/xenconsoled.lock"
+    until(lambda: lock.exists() and lock.read_text() == f"{daemon.pid}\n", "it to have begun")
+    assert daemon.stop(PATIENCE) == -signal.SIGTERM
+    host.store.thaw()
+    host.start_daemon(wait=True)
