@@ -16,8 +16,10 @@ service_systemd := \
 	xenconsoled.tmpfiles:$(prefix)/lib/tmpfiles.d:xenconsoled.conf:644 \
 	$(defaults_file)
 service_sysv := xenconsoled.init:$(sysconfdir)/init.d:xenconsoled:755 $(defaults_file)
+# Beside the LSB script, which has its place, OpenRC's is for whoever packages for it to put there.
+beside_sysv := $(filter sysv,$(INITSYSTEM))
 service_openrc := \
-	xenconsoled.openrc:$(sysconfdir)/init.d:xenconsoled:755 \
+	xenconsoled.openrc:$(if $(beside_sysv),$(libexecdir)/xenconsoled:xenconsoled.openrc,$(sysconfdir)/init.d:xenconsoled):755 \
 	xenconsoled.default:$(sysconfdir)/conf.d:xenconsoled:644
 service_common := $(helper_file) xenconsoled.logrotate:$(sysconfdir)/logrotate.d:xenconsoled:644
 
