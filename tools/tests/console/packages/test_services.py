@@ -27,9 +27,16 @@ def compiled(source):
     return place / "tree"
 
 
-def test_configure_names_what_cannot_be_installed_together(source):
-    said = sh(f"! '{source}/configure' --with-initsystem=systemd,sysv,openrc", cwd=fresh("configure"))
-    assert "leave one of them out" in said
+def test_all_init_systems_together(source, compiled):
+    """Two of them want one place: what it says has it is what is there, and the other is not lost."""
+    said = sh(f"'{source}/configure' --with-initsystem=systemd,sysv,openrc", cwd=fresh("configure"))
+    assert "xenconsoled.openrc" in said
+    place = fresh("together")
+    sh(f"make -s install INITSYSTEM='systemd sysv openrc' DESTDIR='{place}'", cwd=compiled)
+    assert "BEGIN INIT INFO" in (place / "etc/init.d/xenconsoled").read_text()
+    (script,) = place.glob("**/xenconsoled.openrc")
+    assert "openrc-run" in script.read_text().split("\n")[0] and os.access(script, os.X_OK)
+    assert len(list(place.glob("**/xenconsoled.service"))) == 1
 
 
 @pytest.fixture

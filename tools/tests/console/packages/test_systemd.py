@@ -21,8 +21,8 @@ sys.path.insert(0, str(XEN))
 
 from machine import Machine  # noqa: E402
 
-STEPS = ("boot start list sandbox reload rotation restart crash hang wrong put-right exhaustion started stop stop-start "
-         "xen-utils upgrade next-xen this-xen removal").split()
+STEPS = ("boot start list sandbox reload rotation restart crash hang wrong put-right log-dir exhaustion started stop "
+         "stop-start xen-utils upgrade next-xen this-xen removal").split()
 # Where it is the emulation that is slow, a start takes longer than the unit allows.
 BUSY_HOST = r"[Service]\nTimeoutStartSec=10min\nTimeoutStopSec=10min\nWatchdogSec=10min\n"
 SECONDS = 2400  # in all, at most: ten times what it takes on an idle machine

@@ -93,10 +93,11 @@ class Scenario:
         self.guest.log = f"{LOG_DIR}/guest-tiny.log"
         self.watcher = None
         self.expected = 0  # how often the flag may have been taken back
+        self.earlier = []  # logs, before the one that is written now
 
     def numbers(self):
         """Those of the lines in the log, in order; a line that was damaged has none."""
-        text = xenhost.file_text(self.guest.log + ".1") + self.guest.log_text()  # .1: what reload() moved away
+        text = "".join(map(xenhost.file_text, self.earlier)) + self.guest.log_text()
         return [int(number) for number in re.findall(r"^#(\d{8}) .*\n", text, re.M)]
 
     def served(self, name):
@@ -164,12 +165,16 @@ class Scenario:
         journal = xenhost.run("journalctl", "--no-pager", "-u", UNIT, "-p", "warning")[1]
         self.check("sandbox-no-complaint", not re.search(r"EPERM|not permitted|denied", journal, re.I), journal[-500:])
 
+    def set_aside(self, suffix):
+        os.rename(self.guest.log, self.guest.log + suffix)
+        self.earlier.append(self.guest.log + suffix)
+
     def reload(self):
         old = pid()
         self.check("reload-ends", systemctl("reload", UNIT)[0] == 0)
         self.check("reload-same-process", wait(active, SECONDS) and pid() == old)
         self.goes_on("reload")
-        os.rename(self.guest.log, self.guest.log + ".1")
+        self.set_aside(".1")
         systemctl("reload", UNIT)
         self.check("reload-log-is-opened-anew", wait(lambda: "\n" in self.guest.log_text(), SECONDS))
         self.served("rotation")
@@ -217,6 +222,28 @@ class Scenario:
         settings("")
         self.check("wrong-put-right", systemctl("start", UNIT)[0] == 0)
         self.served("put-right")
+
+    def log_dir(self):
+        """Another one is made; where the unit forbids it, that is said, and what waits is logged when it may be."""
+        systemctl("reset-failed", UNIT)
+        self.set_aside(".2")
+        elsewhere = f"{LOG_DIR}/elsewhere/deep"
+        for which, place in (("allowed", elsewhere), ("forbidden", "/srv/xen")):
+            settings(f"XENCONSOLED_LOG_DIR={place}\n")
+            self.check(f"log-dir-{which}-restart", systemctl("restart", UNIT)[0] == 0)
+            self.check(f"log-dir-{which}-is-there", os.path.isdir(place) and mode(place) == 0o750, place)
+            if place == elsewhere:
+                self.earlier.append(f"{place}/{os.path.basename(self.guest.log)}")
+                self.check("log-dir-is-used", wait(lambda: xenhost.file_text(self.earlier[-1]), SECONDS))
+
+        def said(place):
+            return f"ReadWritePaths={place}" in xenhost.run("journalctl", "--no-pager", "-u", UNIT)[1]
+
+        self.check("log-dir-forbidden-is-said", wait(lambda: said("/srv/xen"), SECONDS))
+        self.check("log-dir-allowed-is-not-said", not said(elsewhere))
+        settings("")
+        self.check("log-dir-put-back", systemctl("restart", UNIT)[0] == 0)
+        self.served("log-dir")
 
     def exhaustion(self):
         systemctl("reset-failed", UNIT)
@@ -289,7 +316,8 @@ class Scenario:
 
     def run(self):
         for step in (self.boot, self.start, self.list, self.sandbox, self.reload, self.restart, self.crash, self.hang,
-                     self.wrong_setting, self.exhaustion, self.stop, self.xen_utils, self.upgrade, self.next_xen, self.removal):
+                     self.wrong_setting, self.log_dir, self.exhaustion, self.stop, self.xen_utils, self.upgrade,
+                     self.next_xen, self.removal):
             self.report.step(step.__name__)
             step()
 
