@@ -174,7 +174,8 @@ def test_incumbent_05(host, candidate):
 
 
 def test_incumbent_06(host, candidate):
-    """A daemon that is told to stop tells its guests so."""
+    """A daemon that is told to stop tells its guests so. (Its tty nodes stay, and may come to name other ptys
+    until there is a daemon again: HACKING, "A console's lifecycle", says why.)"""
     daemon = candidate.start()
     domain, _ = candidate.serve(name="web", old_builder=True)
     daemon.stop(PATIENCE)
