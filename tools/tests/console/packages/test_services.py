@@ -126,6 +126,22 @@ def test_from_the_readme_to_a_served_console_and_back(sysv, compiled):
     until(lambda: after.console().bound, "the incumbent to serve it")
 
 
+def test_debians_script_given_this_daemon(sysv):
+    """README's other way: one program in the place of the other."""
+    dom0 = sysv
+    for command in readme("dpkg-divert --local --rename --add .*"):
+        dom0.inside("sh", "-ec", command)
+    dom0.inside("/etc/init.d/xen", "restart")
+    first = is_ours(dom0)
+    serves(dom0, "one")
+    dom0.inside("/etc/init.d/xen", "restart")
+    assert is_ours(dom0) != first
+    for command in readme("rm /usr/lib/xen-.*"):
+        dom0.inside("sh", "-ec", command)
+    dom0.inside("/etc/init.d/xen", "restart")
+    assert dom0.console_daemon()[1] == INCUMBENT
+
+
 def test_sysv_script(sysv):
     dom0 = sysv
     assert dom0.inside(SCRIPT, "status", check=False).returncode == 3
