@@ -320,6 +320,7 @@ def test_log_file_removed(host):
     logged(host, "web", "one\n")
     (host.log_dir / "guest-web.log").unlink()
     daemon.signal(signal.SIGHUP)
+    settle(daemon)
     guest.print("two\n")
     logged(host, "web", "two\n")
 

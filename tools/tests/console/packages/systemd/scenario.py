@@ -226,13 +226,13 @@ class Scenario:
     def log_dir(self):
         """Another one is made; where the unit forbids it, that is said, and what waits is logged when it may be."""
         systemctl("reset-failed", UNIT)
-        self.set_aside(".2")
         elsewhere = f"{LOG_DIR}/elsewhere/deep"
         for which, place in (("allowed", elsewhere), ("forbidden", "/srv/xen")):
             settings(f"XENCONSOLED_LOG_DIR={place}\n")
             self.check(f"log-dir-{which}-restart", systemctl("restart", UNIT)[0] == 0)
             self.check(f"log-dir-{which}-is-there", os.path.isdir(place) and mode(place) == 0o750, place)
             if place == elsewhere:
+                self.set_aside(".2")  # nobody writes to it any more
                 self.earlier.append(f"{place}/{os.path.basename(self.guest.log)}")
                 self.check("log-dir-is-used", wait(lambda: xenhost.file_text(self.earlier[-1]), SECONDS))
 
