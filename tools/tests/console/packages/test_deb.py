@@ -147,6 +147,9 @@ def test_install_upgrade_remove_purge(incumbent, deb, newer):
 def test_guests_left_disconnected_can_speak_again_under_the_incumbent(incumbent, deb):
     dom0 = incumbent
     dom0.inside("dpkg", "-i", dom0.copy_in(deb))
+    is_ours(dom0)
+    for talker in dom0.talkers:  # or it would end before it had served them
+        until(lambda: talker.domain.console().bound, "ours to serve them")
     dom0.inside("/etc/init.d/xen", "stop")
     assert not dom0.processes("xenconsoled")
     for talker in dom0.talkers:
