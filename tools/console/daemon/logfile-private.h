@@ -117,9 +117,9 @@ struct log {
 	bool queued;	   /* it is the writer's turn; when false, the writer does not look at the queue */
 	bool renamed;	   /* the name in the queue is new to the writer */
 	bool freed;	   /* the writer frees it when it is empty ... */
+	bool left;	   /* ... and leaves its queue, for the position in it */
 	bool condemned;	   /* one too many: if the writer cannot write it, it is dropped */
 	size_t orphaned;   /* bytes that it adds to logs->orphan_bytes */
-	bool left;	   /* ... and leaves its queue, for the position in it */
 	/* writer */
 	struct file *file;
 	bool astray;	     /* there was no memory for the file that it belongs to now */

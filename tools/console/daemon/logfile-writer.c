@@ -162,7 +162,7 @@ static void conclude(struct logs *logs, struct log *log, enum outcome outcome)
 {
 	bool remove = !log->left && !logs->abandoned;
 
-	if (log->condemned && outcome == FAILED)
+	if (log->condemned && outcome == FAILED && !logs->closing)
 		logs_drop(log);
 	if (outcome == SERVED && !log->queue.header->gap.bytes)
 		log->reason = 0; /* what it waited for has cost it nothing */

@@ -154,11 +154,6 @@ static bool is_one_too_many(const struct log *log)
 	return (many || much) && !logs->closing && !log->adopted;
 }
 
-static bool in_trouble(const struct logs *logs)
-{
-	return atomic_load(&logs->troubled) || atomic_load(&logs->said_stall);
-}
-
 /* Under the lock: the youngest ended stream of the same log that has yet to be written. */
 static struct log *elder_of(const struct log *log)
 {
@@ -170,6 +165,15 @@ static struct log *elder_of(const struct log *log)
 			return elder;
 	}
 	return NULL;
+}
+
+/* Under the lock: its log can't be written, or nobody's can; the writer is not at it. */
+static bool is_waiting(const struct log *log)
+{
+	const struct logs *logs = log->logs;
+
+	return atomic_load(&logs->said_stall) ||
+	       (atomic_load(&logs->troubled) && (log->reason || elder_of(log)));
 }
 
 /* Under the lock. */
@@ -191,6 +195,7 @@ void logs_drop(struct log *log)
 {
 	struct log *elder = logs_content(log) ? elder_of(log) : NULL;
 
+	log->condemned = false;
 	if (elder)
 		logqueue_absorb(&elder->queue, &log->queue);
 	else if (log->logs->orphans > ORPHANS_MAX)
@@ -233,7 +238,7 @@ static void let_go(struct log *log, bool leave)
 	if (!*logqueue_name(&log->queue))
 		logqueue_rename(&log->queue, name);
 	log->condemned = is_one_too_many(log);
-	dropped = log->condemned && in_trouble(logs) && logs->serving != log;
+	dropped = log->condemned && logs->serving != log && is_waiting(log);
 	say = dropped && !logs->said_orphans;
 	logs->said_orphans |= dropped;
 	waiting = logs->orphans - 1;

@@ -67,7 +67,7 @@ int logqueue_reserve(int fd, off_t from, off_t length)
 	return -err;
 }
 
-/* The run directory is others' too: they can have the last quarter of it, or of a large one KEPT_FREE. */
+/* The run directory is others' too: bursts leave them the last quarter of it, or of a large one KEPT_FREE. */
 static int reserve_if_spared(int fd, off_t from, off_t length)
 {
 	struct statvfs v;
@@ -108,7 +108,7 @@ static void *map_new_file(struct logqueue *q)
 	if (ftruncate(fd, LOGQUEUE_LENGTH) < 0)
 		q->fault = -errno;
 	else
-		q->fault = reserve_if_spared(fd, 0, page_size());
+		q->fault = logqueue_reserve(fd, 0, page_size());
 	if (!q->fault) {
 		at = mmap(NULL, LOGQUEUE_LENGTH, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (at == MAP_FAILED)

@@ -164,6 +164,11 @@ def test_sysv_script(sysv):
     until(lambda: dom0.guest_log("one").endswith(b"still\n"), "its log")
     assert drops(domain) == 0
     reloads(dom0, domain)
+    dom0.file(SETTINGS).write_text("XENCONSOLED_TRACE=guest\nXENCONSOLED_LOG_DIR=/srv/logs/xen\n")
+    dom0.inside(SCRIPT, "restart")
+    until(lambda: domain.console().bound, "it to be served once more")
+    domain.spoken.print("elsewhere\n")
+    until(lambda: dom0.file("/srv/logs/xen/guest-one.log").exists(), "the log to be there")
     dom0.inside(SCRIPT, "stop")
     assert not domain.console().connected and not dom0.processes("xenconsoled")
     assert dom0.inside(SCRIPT, "frobnicate", check=False).returncode == 2
