@@ -157,9 +157,17 @@ class Process:
         return self.wait()
 
     def freeze(self):
-        """SIGSTOP, and wait until it really is stopped."""
-        self.signal(signal.SIGSTOP)
-        wait_for(lambda: self._stat()[0] == "T", 30, f"{self.name} to stop")
+        """SIGSTOP, and wait until it really is stopped: not where it holds the stand-in host's lock, which would
+        stop all others too, as Xen never does."""
+        def stopped():
+            self.signal(signal.SIGSTOP)
+            wait_for(lambda: self._stat()[0] == "T", 30, f"{self.name} to stop")
+            if self.host.lock_is_free():
+                return True
+            self.thaw()
+            return False
+
+        wait_for(stopped, 60, f"{self.name} to stop outside of the stand-in host's lock")
 
     def thaw(self):
         self.signal(signal.SIGCONT)
@@ -751,6 +759,14 @@ class Host:
     def spawn(self, *argv, name=None, own_run=False, **options):
         """Start a program in this host's environment: a Process."""
         return Process(self, argv, name or Path(str(argv[0])).name, own_run=own_run, **options)
+
+    def lock_is_free(self):
+        """Whether a command that takes the stand-in host's lock comes back."""
+        try:
+            self.command(BUILD / "bin/xenhost", "ports", deadline=2)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def xenhost(self, *args):
         """One xenhost command: its JSON reply, {} if it has none."""

@@ -9,7 +9,7 @@ import pytest
 
 from helpers import (PATIENCE, Reader, converse, log_is, logged, numbered, report, serve, settle,
                      tty_of, until)
-from hostlib import CONNECTED
+from hostlib import CONNECTED, wait_for
 
 LOST, FOUND = "connection to xenstored broke", "connected to xenstored again"
 SILENT, ANSWERS = "xenstored does not answer", "xenstored answers again"
@@ -34,7 +34,9 @@ def works(host, domain, guest, tty, word):
 
 
 def said(daemon, text, times=1):
-    until(lambda: daemon.output.count(text) >= times, f"'{text}' to be said {times} times")
+    """Three heartbeats may go by before it is noticed, fifteen seconds."""
+    wait_for(lambda: daemon.output.count(text) >= times, 3 * PATIENCE,
+             lambda: f"'{text}' to be said {times} times:\n{daemon.output}")
     assert daemon.output.count(text) == times, daemon.output
 
 
