@@ -344,18 +344,22 @@ def test_report(host):
 
 def test_stop_does_not_wait_for_a_reader(host):
     """sysvinit follows with SIGKILL at once: a reader who does not read has a moment, not seconds,
-    and the logs are whole."""
+    and the logs are whole. A busy machine may be in the way once; a stop that waits always does."""
     daemon, domain, guest = serve(host, name="web")
-    with Reader(tty_of(daemon, domain)):
-        guest.lines(5000)
-        guest.flush(PATIENCE)
-        began = time.monotonic()
-        assert daemon.stop(PATIENCE) == 0
-        took = time.monotonic() - began
-    assert host.guest_log("web").endswith(b"\n") and len(host.guest_log("web")) == 5000 * 64
+    took = []
+    while len(took) < 3 and (not took or took[-1] >= 3):
+        if took:
+            daemon = host.start_daemon()
+        with Reader(tty_of(daemon, domain)):
+            guest.lines(5000)
+            guest.flush(PATIENCE)
+            began = time.monotonic()
+            assert daemon.stop(PATIENCE) == 0
+            took.append(time.monotonic() - began)
+        assert host.guest_log("web").endswith(b"\n") and len(host.guest_log("web")) == 5000 * 64 * len(took)
+        assert (host.run / "xen/xenconsoled.lock").read_text() == ""  # a pid there could be another's by and by
     # A second is allowed; the drain of a domain that dies takes up to five.
-    assert took < 4.5
-    assert (host.run / "xen/xenconsoled.lock").read_text() == ""  # a pid there could be another's by and by
+    assert took[-1] < 3, took
 
 
 def stop_with_all_stuck(host, domains, guests):
