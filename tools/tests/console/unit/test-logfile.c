@@ -5,7 +5,6 @@
  */
 #include "log-fixture.h"
 
-#include <dirent.h>
 #include <regex.h>
 #include <sys/mman.h>
 
@@ -45,31 +44,13 @@ static void print(struct log *log, const char *text)
 	assert_int_equal(log_append(log, text, strlen(text), 0), 0);
 }
 
-static int queues(void)
-{
-	DIR *d = opendir(fixture_queues);
-	struct dirent *e;
-	int count = 0;
-
-	while ((e = readdir(d)))
-		count += e->d_name[0] != '.';
-	closedir(d);
-	return count;
-}
-
 /* Pages that all queues' files hold. */
-static long queue_pages(void)
+static size_t queue_pages(void)
 {
-	DIR *d = opendir(fixture_queues);
-	struct dirent *e;
-	struct stat st;
-	long blocks = 0;
+	size_t bytes;
 
-	while ((e = readdir(d)))
-		if (e->d_name[0] != '.' && !fstatat(dirfd(d), e->d_name, &st, 0))
-			blocks += st.st_blocks;
-	closedir(d);
-	return blocks * 512 / sysconf(_SC_PAGESIZE);
+	queue_files("", &bytes);
+	return bytes / sysconf(_SC_PAGESIZE);
 }
 
 static void stop_loop(struct loop_timer *timer)
@@ -145,7 +126,7 @@ static void many_bytes_come_out_as_they_went_in(void **state)
 		at += n;
 	}
 	log_free(log);
-	until(!queues());
+	until(!queue_files("", NULL));
 	there = read_path(path_of("guest-a.log"), &len);
 	assert_int_equal(len, total);
 	assert_memory_equal(there, text, total);
@@ -211,7 +192,7 @@ static void who_never_had_a_name_is_called_by_number(void **state)
 	log_free(log);
 	log_free(silent);
 	until_log_is("guest-domain-12-vuart0.log", "who am I\n");
-	until(!queues());
+	until(!queue_files("", NULL));
 	assert_int_equal(access(path_of("guest-domain-3.log"), F_OK), -1);
 }
 
@@ -226,7 +207,7 @@ static void last_words_are_written(void **state)
 		log_free(log);
 	}
 	until(log_size("guest-a.log") == 100);
-	until(!queues());
+	until(!queue_files("", NULL));
 }
 
 /* ---- rotation ---------------------------------------------------------------------- */
@@ -487,7 +468,7 @@ static void idle_streams_hold_one_page(void **state)
 		log_free(all[i]);
 	}
 	until(log_size("guest-a.log") == 50 * (sizeof(burst) + 1));
-	until(!queues());
+	until(!queue_files("", NULL));
 }
 
 /* One write for a message, whoever else is idle. */
@@ -527,7 +508,7 @@ static void nothing_is_left_open(void **state)
 		log_rename(log, "guest-a.log");
 		log_free(log);
 	}
-	until(!queues());
+	until(!queue_files("", NULL));
 	logs_free(logs, 5000);
 	after = dup(0);
 	close(after);
