@@ -122,10 +122,14 @@ class Ctrl:
     def __init__(self):
         self.handle = pointer(ctrl.xc_interface_open(None, None, 0))
 
-    def status(self, domid, port):
+    def peer(self, domid, port):
+        """(status, the domid at the other end, or that may bind it)"""
         status = _Status(dom=domid, port=port)
         checked(ctrl.xc_evtchn_status(self.handle, ctypes.byref(status)))
-        return status.status
+        return status.status, status.peer
+
+    def status(self, domid, port):
+        return self.peer(domid, port)[0]
 
     def flags(self, first=1):
         """{domid: XEN_DOMINF_* flags} of all domains from first on."""

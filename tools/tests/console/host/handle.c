@@ -100,7 +100,7 @@ int standin_handle_open(enum standin_handle_kind kind, bool cloexec, uint32_t *s
 		h->queued = h->broken = 0;
 		h->kind = kind;
 		h->pid = getpid();
-		h->domid = 0;
+		h->domid = standin_self();
 		h->capacity = RING_AT_FIRST;
 		h->ports = h->pins = 0;
 		h->generation = ++host->last_generation ? host->last_generation : ++host->last_generation;
@@ -163,9 +163,11 @@ static bool anybody_reads(uint32_t slot)
 
 static void forget_ports(struct standin_state *host, uint32_t slot)
 {
-	for (uint32_t port = 1; port < host->port_top && host->handle[slot].ports; port++)
-		if (standin_port_handle(&host->dom0_port[port]) == slot)
-			standin_port_close(0, port);
+	uint32_t domid = host->handle[slot].domid, top = domid ? STANDIN_PORTS : host->port_top;
+
+	for (uint32_t port = 1; port < top && host->handle[slot].ports; port++)
+		if (standin_port_handle(standin_port_get(domid, port)) == slot)
+			standin_port_close(domid, port);
 }
 
 bool standin_handle_reap(uint32_t slot)

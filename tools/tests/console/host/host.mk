@@ -24,7 +24,7 @@ HOST_xenguest := xenguest xenguest-command xenguest-output
 
 HOST_CORE_OBJECTS := $(HOST_CORE:%=$(HOST_OBJ)/%.o)
 HOST_TOOL_OBJECTS := $(foreach t,$(HOST_TOOLS),$(HOST_$t:%=$(HOST_OBJ)/%.o))
-HOST_OBJECTS := $(HOST_CORE_OBJECTS) $(HOST_TOOL_OBJECTS) $(HOST_OBJ)/xsd-preload.o \
+HOST_OBJECTS := $(HOST_CORE_OBJECTS) $(HOST_TOOL_OBJECTS) $(HOST_OBJ)/xsd-preload.o $(HOST_OBJ)/domid-preload.o \
 	$(foreach l,$(HOST_LIBRARIES),$(HOST_OBJ)/$(HOST_SOURCE_$l).o)
 OBJECTS += $(HOST_OBJECTS)
 
@@ -34,7 +34,8 @@ $(HOST_OBJECTS): ALL_CFLAGS += -fPIC
 $(HOST_OBJ)/xsd-preload.o: FORTIFY := -U_FORTIFY_SOURCE
 
 .PHONY: host
-host: $(HOST_LIBRARIES:%=$(HOST_LIB)/%.so) $(HOST_LIB)/xsd-preload.so $(HOST_TOOLS:%=$(HOST_BIN)/%)
+host: $(HOST_LIBRARIES:%=$(HOST_LIB)/%.so) $(HOST_LIB)/xsd-preload.so $(HOST_LIB)/domid-preload.so \
+	$(HOST_TOOLS:%=$(HOST_BIN)/%)
 
 HOST_LINK = $(CC) $(ALL_CFLAGS) $(LDFLAGS)
 
@@ -46,6 +47,11 @@ $(HOST_LIB)/libstandin.so: $(HOST_CORE_OBJECTS)
 $(HOST_LIB)/xsd-preload.so: $(HOST_OBJ)/xsd-preload.o $(HOST_LIB)/libstandin.so
 	@echo "  LD  $@"
 	$(HOST_LINK) -shared -o $@ $< -L$(HOST_LIB) -lstandin '-Wl,-rpath,$$ORIGIN'
+
+$(HOST_LIB)/domid-preload.so: $(HOST_OBJ)/domid-preload.o
+	@echo "  LD  $@"
+	mkdir -p $(@D)
+	$(HOST_LINK) -shared -o $@ $<
 
 # A stand-in has the real library's name and versioned symbols; those that it does not implement
 # abort and say which they are.

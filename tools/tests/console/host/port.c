@@ -73,7 +73,8 @@ static void deliver(struct standin_port *p, uint64_t line, uint32_t port)
 		atomic_compare_exchange_strong(&p->line, &expected, (line & ~(uint64_t)MASKED) | PENDING);
 }
 
-static void raise_dom0(struct standin_port *p, uint32_t port)
+/* Of a port that a daemon's handle has; dom0's without one are latched. */
+static void raise_line(struct standin_port *p, uint32_t port)
 {
 	uint64_t old = p->line, new;
 	bool latch;
@@ -95,10 +96,10 @@ void standin_port_raise(uint32_t domid, uint32_t port)
 	if (!p)
 		return;
 	p->events++;
-	if (domid)
+	if (domid && !LINE_HANDLE(p->line))
 		standin_domain_kick(&standin_host()->domain[domid]);
 	else
-		raise_dom0(p, port);
+		raise_line(p, port);
 }
 
 int standin_port_notify(struct standin_port *p)
@@ -117,9 +118,9 @@ int standin_port_notify(struct standin_port *p)
 	}
 }
 
-void standin_port_unmask(uint32_t port)
+void standin_port_unmask(uint32_t domid, uint32_t port)
 {
-	struct standin_port *p = standin_port_get(0, port);
+	struct standin_port *p = standin_port_get(domid, port);
 	uint64_t old = p->line, new;
 
 	do {
@@ -191,23 +192,23 @@ int standin_port_unbound(uint32_t domid, uint32_t remote, uint32_t handle)
 int standin_port_bind(uint32_t handle, uint32_t remote, uint32_t remote_port)
 {
 	struct standin_port *p, *rp = standin_port_get(remote, remote_port);
-	uint32_t port;
+	uint32_t domid = standin_host()->handle[handle].domid, port;
 
 	if (!standin_domain_get(remote))
 		return -ESRCH;
 	if (!rp)
 		return -EINVAL;
 	standin_port_settle(remote, remote_port);
-	if (standin_port_state(rp) != STANDIN_UNBOUND || standin_port_peer_domid(rp) != 0)
+	if (standin_port_state(rp) != STANDIN_UNBOUND || standin_port_peer_domid(rp) != domid)
 		return -EINVAL;
-	port = allocate_for_handle(0, handle);
+	port = allocate_for_handle(domid, handle);
 	if (!port)
 		return -ENOSPC;
-	p = standin_port_get(0, port);
+	p = standin_port_get(domid, port);
 	p->events = 0;
 	p->line = line_of(handle);
 	p->link = LINK(STANDIN_INTERDOMAIN, remote, remote_port);
-	rp->link = LINK(STANDIN_INTERDOMAIN, 0, port);
+	rp->link = LINK(STANDIN_INTERDOMAIN, domid, port);
 	return port;
 }
 

@@ -113,7 +113,7 @@ struct standin_handle {
 	_Atomic uint32_t broken;     /* overflowed: pending() fails from now on */
 	uint32_t kind;
 	int32_t pid;
-	uint32_t domid;	   /* of a guest program */
+	uint32_t domid;	   /* that it is open in, or of a guest program */
 	uint32_t capacity; /* of the FIFO, in events */
 	uint32_t ports;
 	uint32_t pins; /* head of a list through struct standin_pin */
@@ -172,6 +172,8 @@ struct standin_state *standin_host_or_exit(void);
 int standin_init(uint32_t conring);
 void standin_lock(void);
 void standin_unlock(void);
+/* The domain that this process runs in: STANDIN_DOMID, or dom0. */
+uint32_t standin_self(void);
 /* One cheap system call, in the place of a hypercall that needs none here. */
 void standin_hypercall(void);
 /* STANDIN_DIR/NAME into path; -ENAMETOOLONG. */
@@ -234,7 +236,7 @@ void standin_port_settle(uint32_t domid, uint32_t port);
 /* No lock needed for these. */
 int standin_port_notify(struct standin_port *p); /* raises the other end */
 void standin_port_raise(uint32_t domid, uint32_t port);
-void standin_port_unmask(uint32_t port); /* of dom0 */
+void standin_port_unmask(uint32_t domid, uint32_t port);
 void standin_virq_raise(uint32_t virq);
 
 /* ---- domain.c ---- */

@@ -34,6 +34,13 @@ int standin_path(char *path, size_t size, const char *name)
 	return (size_t)snprintf(path, size, "%s/%s", directory, name) < size ? 0 : -ENAMETOOLONG;
 }
 
+uint32_t standin_self(void)
+{
+	const char *domid = getenv("STANDIN_DOMID");
+
+	return domid ? strtoul(domid, NULL, 10) % STANDIN_DOMIDS : 0;
+}
+
 static int open_in_directory(const char *name, int flags)
 {
 	char path[4096];

@@ -379,6 +379,86 @@ assert error(e.bind, domid, remote) == "EINVAL"
 """, domid=domain.domid, remote=domain.console().port)
 
 
+def test_closed_port_is_offered_again_under_its_number(bare):
+    domain = bare_domain(bare)
+    run(bare, """
+e = Evtchn()
+port = e.bind(domid, remote)
+xenhost("move-port", domid, "--no-node", "--same-number")
+assert c.status(0, port) == Ctrl.UNBOUND and c.status(domid, remote) == Ctrl.UNBOUND
+other = Evtchn()
+assert other.bind(domid, remote) != port and c.status(domid, remote) == Ctrl.INTERDOMAIN
+e.notify(port)
+assert c.status(0, port) == Ctrl.UNBOUND, "whoever had it before has it no more"
+""", domid=domain.domid, remote=domain.console().port)
+
+
+def test_port_offered_to_another_domain(bare):
+    """Only that one may bind it, from there; and what a daemon there holds ends with it."""
+    driver, domain = bare_domain(bare), bare_domain(bare)
+    bare.xenhost("move-port", domain.domid, "--no-node", "--backend", driver.domid)
+    values = {"domid": domain.domid, "remote": domain.console().port, "gfn": domain.console().gfn}
+    run(bare, """
+assert c.peer(domid, remote) == (Ctrl.UNBOUND, driver)
+assert error(Evtchn().bind, domid, remote) == "EINVAL"
+""", driver=driver.domid, **values)
+    code = """
+e = Evtchn()
+port = e.bind(domid, remote)
+assert port < 16 and e.take() == [port]
+xenhost("storm", domid, 1)
+assert e.take() == [port]
+assert c.status(0x7ff0, port) == Ctrl.INTERDOMAIN
+Grants().map(domid)
+assert error(Foreign().map, domid, gfn) == "EPERM"
+say("holding")
+"""
+    there = bare.spawn(*script(bare, code + HANG, **values), name="script", env={"STANDIN_DOMID": str(driver.domid)})
+    wait_for(lambda: there.output, 10, "it to hold the port")
+    assert there.output == "holding\n" and domain.console().bound
+    run(bare, "assert c.peer(domid, remote) == (Ctrl.INTERDOMAIN, driver)", driver=driver.domid, **values)
+    there.kill()
+    assert not domain.console().bound and domain.console().pins == 0
+
+
+def test_page_rebuilt_and_handle_changed(host):
+    """Nobody is told of either: no event, no node."""
+    domain = host.create(name="web")
+    watch = host.spawn("xenstore-watch", "@introduceDomain", "@releaseDomain", domain.path)
+    wait_for(lambda: watch.output.count("\n") == 3, 5, "the watches")
+    console = domain.console()
+    console.flag = CONNECTED
+    console.set_index("out_prod", 7)
+    domain.rebuild_page()
+    assert console.flag == DISCONNECTED and console.indexes == (0, 0, 0, 0)
+    uuid = "deadbeef-dead-beef-dead-beefdeadbeef"
+    domain.set_handle(uuid)
+    assert domain.state()["uuid"] == uuid
+    host.store_write(f"{domain.path}/seen", "1")
+    wait_for(lambda: "seen" in watch.output, 5, "the watch to be alive")
+    assert watch.output.count("\n") == 4
+
+
+def test_silent_guest(bare):
+    """It prints and reads as others do, and sends no event."""
+    domain = bare_domain(bare)
+    guest = domain.guest(silent=True)
+    guest.print("psst")
+    assert domain.console().out_used == 4
+    run(bare, """
+import struct
+e = Evtchn()
+port = e.bind(domid, remote)
+e.take()
+page = Grants().map(domid)
+ctypes.memmove(page.value, b"hello", 5)
+ctypes.memmove(page.value + 3076, struct.pack("<I", 5), 4)
+e.notify(port)
+""", domid=domain.domid, remote=domain.console().port)
+    wait_for(lambda: guest.input == b"hello", 10, "the guest to read")
+    assert guest.status()["notifies"] == 0 and domain.console().in_used == 0
+
+
 def test_killed_holder_lets_go(bare):
     domain = bare_domain(bare)
     holder = start(bare, """

@@ -45,6 +45,8 @@ void guest_notify(struct guest *g)
 {
 	struct standin_port *p = guest_port(g);
 
+	if (g->silent)
+		return;
 	g->notifies++;
 	if (p)
 		standin_port_notify(p);
@@ -195,8 +197,9 @@ __attribute__((noreturn)) static void usage(int status)
 {
 	fprintf(status ? stderr : stdout,
 		"usage: xenguest DOMID [--console N] [--mode old|linux71|replay] [--chunk BYTES]\n"
-		"                [--echo] [--input FILE] [--trusting]\n"
+		"                [--echo] [--input FILE] [--trusting] [--silent]\n"
 		"--trusting: when the ring is full it waits for an event, and does not look each second.\n"
+		"--silent: it never sends an event, neither for what it prints nor for what it reads.\n"
 		"Commands come on stdin, one a line, and each is answered by one line of JSON:\n%s",
 		command_help);
 	exit(status);
@@ -216,9 +219,9 @@ static enum guest_mode mode_of(const char *name)
 static void parse(struct guest *g, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "console", 1, NULL, 'c' },  { "mode", 1, NULL, 'm' },	 { "chunk", 1, NULL, 'k' },
-		{ "echo", 0, NULL, 'e' },     { "input", 1, NULL, 'i' }, { "help", 0, NULL, 'h' },
-		{ "trusting", 0, NULL, 't' }, { NULL, 0, NULL, 0 },
+		{ "console", 1, NULL, 'c' },  { "mode", 1, NULL, 'm' },	  { "chunk", 1, NULL, 'k' },
+		{ "echo", 0, NULL, 'e' },     { "input", 1, NULL, 'i' },  { "help", 0, NULL, 'h' },
+		{ "trusting", 0, NULL, 't' }, { "silent", 0, NULL, 's' }, { NULL, 0, NULL, 0 },
 	};
 	const char *input = NULL;
 	int option;
@@ -234,6 +237,8 @@ static void parse(struct guest *g, int argc, char **argv)
 			g->echo = true;
 		else if (option == 't')
 			g->trusting = true;
+		else if (option == 's')
+			g->silent = true;
 		else if (option == 'i')
 			input = optarg;
 		else

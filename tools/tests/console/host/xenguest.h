@@ -42,6 +42,7 @@ struct guest {
 	enum guest_mode mode;
 	uint32_t chunk_size;
 	bool echo, hold;
+	bool silent;		 /* never sends an event */
 	bool trusting;		 /* when the ring is full it waits for an event, however long */
 	_Atomic bool scrambling; /* a thread plays with the indexes */
 	int input_fd;		 /* where all input goes, -1: nowhere */

@@ -21,7 +21,7 @@ static void nap(void)
 	nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
 }
 
-static void make_uuid(const char *text, uint8_t uuid[16])
+void make_uuid(const char *text, uint8_t uuid[16])
 {
 	unsigned int byte;
 	int digits = 0;
@@ -63,9 +63,9 @@ void build_page(uint32_t domid, uint32_t page, bool clear, uint8_t flag)
 	munmap(address, STANDIN_PAGE_SIZE);
 }
 
-uint32_t new_port(uint32_t domid)
+uint32_t new_port(uint32_t domid, uint32_t backend)
 {
-	int port = standin_port_unbound(domid, 0, 0);
+	int port = standin_port_unbound(domid, backend, 0);
 
 	if (port < 0)
 		die("domain %u: no port: %s", domid, strerror(-port));
@@ -73,18 +73,18 @@ uint32_t new_port(uint32_t domid)
 }
 
 /* Lock held. Only the builder of the primary console knows the flag. */
-static void add_console(struct standin_domain *d, uint32_t domid, uint32_t console, uint8_t flag)
+static void add_console(const struct options *o, uint32_t domid, uint32_t console, uint8_t flag)
 {
+	struct standin_domain *d = &standin_host()->domain[domid];
+
 	d->console[console].page = STANDIN_PAGE_CONSOLE + console;
-	d->console[console].port = new_port(domid);
+	d->console[console].port = new_port(domid, o->backend);
 	build_page(domid, STANDIN_PAGE_CONSOLE + console, true, flag);
 }
 
 /* Lock held. */
 static int make_domain(const struct options *o)
 {
-	struct standin_state *host = standin_host();
-	struct standin_domain *d;
 	uint8_t uuid[16];
 	int domid;
 
@@ -92,13 +92,12 @@ static int make_domain(const struct options *o)
 	domid = standin_domain_create(o->domid, uuid, o->hvm, o->paused);
 	if (domid < 0)
 		return domid;
-	d = &host->domain[domid];
-	d->store_port = new_port(domid);
-	add_console(d, domid, STANDIN_CONSOLE_PRIMARY, o->old_builder ? 0 : DISCONNECTED);
+	standin_host()->domain[domid].store_port = new_port(domid, 0);
+	add_console(o, domid, STANDIN_CONSOLE_PRIMARY, o->old_builder ? 0 : DISCONNECTED);
 	if (o->vuart)
-		add_console(d, domid, STANDIN_CONSOLE_VUART, 0);
+		add_console(o, domid, STANDIN_CONSOLE_VUART, 0);
 	for (uint32_t i = 0; i < o->consoles; i++)
-		add_console(d, domid, STANDIN_CONSOLE_EXTRA + i, 0);
+		add_console(o, domid, STANDIN_CONSOLE_EXTRA + i, 0);
 	return domid;
 }
 

@@ -86,14 +86,18 @@ void command_resume(struct options *o, char **arguments)
 	standin_domain_kick(d);
 }
 
-/* Lock held. The new one first, so that it has another number than the old one, if that is open. */
-static void replace_port(struct standin_console *c, uint32_t domid, bool keep_old)
+/* Lock held. The new one first, so that it has another number than the old one, if that is open; or the same. */
+static void replace_port(struct standin_console *c, uint32_t domid, const struct options *o)
 {
 	uint32_t old = c->port;
 	bool open = old && standin_port_state(standin_port_get(domid, old)) != STANDIN_CLOSED;
 
-	c->port = new_port(domid);
-	if (open && !keep_old)
+	if (open && o->same_number)
+		standin_port_close(domid, old);
+	c->port = new_port(domid, o->backend);
+	if (o->same_number && c->port != old)
+		die("domain %u: a number below %u is free", domid, old);
+	if (open && !o->keep_old && !o->same_number)
 		standin_port_close(domid, old);
 }
 
@@ -106,7 +110,7 @@ void command_restore(struct options *o, char **arguments)
 
 	standin_lock();
 	if (!o->same_port)
-		replace_port(c, domid, false);
+		replace_port(c, domid, o);
 	build_page(domid, c->page, o->hvm, DISCONNECTED);
 	standin_unlock();
 	d->shutdown = 0;
@@ -127,9 +131,9 @@ void command_soft_reset(struct options *o, char **arguments)
 	standin_lock();
 	for (uint32_t i = 0; i < STANDIN_CONSOLES; i++)
 		if (d->console[i].page != STANDIN_PAGE_NONE)
-			replace_port(&d->console[i], domid, false);
+			replace_port(&d->console[i], domid, o);
 	standin_port_close(domid, d->store_port);
-	d->store_port = new_port(domid);
+	d->store_port = new_port(domid, 0);
 	standin_unlock();
 	d->shutdown = 0;
 	standin_domain_kick(d);
@@ -183,11 +187,30 @@ void command_move_port(struct options *o, char **arguments)
 	struct standin_console *c = console_of(d, domid, o->console);
 
 	standin_lock();
-	replace_port(c, domid, o->keep_old);
+	replace_port(c, domid, o);
 	standin_unlock();
 	standin_domain_kick(d);
 	write_move(o, domid);
 	printf("{\"port\": %u}\n", c->port);
+}
+
+/* As a builder that uses domid, port and frame again: nobody is told. */
+void command_rebuild_page(struct options *o, char **arguments)
+{
+	uint32_t domid;
+	struct standin_domain *d = living(arguments[0], &domid);
+
+	build_page(domid, console_of(d, domid, o->console)->page, true, DISCONNECTED);
+}
+
+/* As XEN_DOMCTL_setdomainhandle, of which nobody is told. */
+void command_set_handle(struct options *o, char **arguments)
+{
+	uint32_t domid;
+	struct standin_domain *d = living(arguments[0], &domid);
+
+	(void)o;
+	make_uuid(arguments[1], d->uuid);
 }
 
 void command_move_page(struct options *o, char **arguments)

@@ -143,7 +143,7 @@ static void write_backend(struct xs_handle *xs, uint32_t t, const struct store_d
 	write_node(xs, t, back, "state", "1");
 	write_node(xs, t, back, "protocol", "vt100");
 	write_node(xs, t, front, "backend", back);
-	write_node(xs, t, front, "backend-id", "0");
+	write_number(xs, t, front, "backend-id", s->options->backend);
 }
 
 static void write_place(struct xs_handle *xs, uint32_t t, const struct store_domain *s, const char *front)

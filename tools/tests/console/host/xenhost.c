@@ -76,7 +76,7 @@ static const struct command {
 	  "[--domid N] [--name NAME | --no-name] [--uuid UUID] [--type TYPE|none]\n"
 	  "\t[--limit BYTES|none] [--tty PATH | --no-tty] [--output TEXT | --no-output] [--vuart]\n"
 	  "\t[--consoles N] [--no-ring-ref] [--no-port] [--old-builder] [--hvm] [--paused]\n"
-	  "\t[--no-nodes] [--wait-tty]" },
+	  "\t[--no-nodes] [--wait-tty] [--backend DOMID]" },
 	{ "batch", command_batch, 1, "COUNT [as create]" },
 	{ "destroy", command_destroy, 1, "DOMID..." },
 	{ "kill", command_kill, 1, "DOMID...\t(the nodes stay)" },
@@ -91,7 +91,10 @@ static const struct command {
 	{ "soft-reset", command_soft_reset, 1, "DOMID" },
 	{ "rename", command_rename, 2, "DOMID NAME" },
 	{ "close-port", command_close_port, 1, "DOMID [--console N]" },
-	{ "move-port", command_move_port, 1, "DOMID [--console N] [--no-node] [--keep-old]" },
+	{ "move-port", command_move_port, 1,
+	  "DOMID [--console N] [--no-node] [--keep-old | --same-number] [--backend DOMID]" },
+	{ "rebuild-page", command_rebuild_page, 1, "DOMID [--console N]" },
+	{ "set-handle", command_set_handle, 2, "DOMID UUID" },
 	{ "move-page", command_move_page, 1, "DOMID [--console N] [--no-node]" },
 	{ "list", command_list, -1, "" },
 	{ "page", command_page, 1, "DOMID [--console N] [--text]" },
@@ -141,6 +144,7 @@ static const struct setting {
 	{ "delay", NUMBER, AT(delay), UINT32_MAX },
 	{ "only", NUMBER, AT(only_domid), STANDIN_DOMIDS - 1 },
 	{ "pid", NUMBER, AT(pid), INT32_MAX },
+	{ "backend", NUMBER, AT(backend), STANDIN_DOMIDS - 1 },
 	{ "name", TEXT, AT(name), 0 },
 	{ "uuid", TEXT, AT(uuid), 0 },
 	{ "tty", TEXT, AT(tty), 0 },
@@ -163,6 +167,7 @@ static const struct setting {
 	{ "hvm", FLAG, AT(hvm), 0 },
 	{ "wait-tty", FLAG, AT(wait_tty), 0 },
 	{ "same-port", FLAG, AT(same_port), 0 },
+	{ "same-number", FLAG, AT(same_number), 0 },
 	{ "list", FLAG, AT(list), 0 },
 	{ "clear", FLAG, AT(clear), 0 },
 	{ "text", FLAG, AT(text), 0 },

@@ -23,7 +23,7 @@ struct options {
 	const char *reason;
 	const char *error;
 	bool no_ring_ref, no_port, no_node, no_nodes, keep_old;
-	bool vuart, old_builder, paused, hvm, wait_tty, same_port, list, clear, text;
+	bool vuart, old_builder, paused, hvm, wait_tty, same_port, same_number, list, clear, text;
 	bool brief;	   /* of a console's nodes only what its daemon reads */
 	uint32_t consoles; /* additional ones */
 	uint32_t console;
@@ -32,6 +32,7 @@ struct options {
 	uint32_t delay;	     /* microseconds */
 	uint32_t only_domid; /* STANDIN_DOMIDS: any */
 	uint32_t pid;
+	uint32_t backend; /* the domain that consoles' ports are offered to */
 };
 
 __attribute__((noreturn, format(printf, 1, 2))) void die(const char *format, ...);
@@ -42,8 +43,9 @@ uint32_t parse_number(const char *text, uint32_t max, const char *what);
 
 /* ---- xenhost-create.c: domains made and unmade ---- */
 
-/* A new port of domid that dom0 may bind. Lock held. */
-uint32_t new_port(uint32_t domid);
+/* A new port of domid that backend may bind. Lock held. */
+uint32_t new_port(uint32_t domid, uint32_t backend);
+void make_uuid(const char *text, uint8_t uuid[16]); /* NULL: any */
 /* Writes the flag as the builder does, after clearing the page if asked to. */
 void build_page(uint32_t domid, uint32_t page, bool clear, uint8_t flag);
 void command_create(struct options *o, char **arguments);
@@ -68,6 +70,8 @@ void command_soft_reset(struct options *o, char **arguments);
 void command_rename(struct options *o, char **arguments);
 void command_close_port(struct options *o, char **arguments);
 void command_move_port(struct options *o, char **arguments);
+void command_rebuild_page(struct options *o, char **arguments);
+void command_set_handle(struct options *o, char **arguments);
 void command_move_page(struct options *o, char **arguments);
 
 /* ---- xenhost-look.c: what there is to see, and to upset ---- */

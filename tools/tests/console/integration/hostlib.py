@@ -442,12 +442,23 @@ class Domain:
         """The guest closes its console port.  Nobody is told."""
         self.host.xenhost("close-port", self.domid, "--console", console)
 
-    def move_port(self, console=0, node=True, keep_old=False):
+    def move_port(self, console=0, node=True, keep_old=False, same_number=False, backend=0):
         """The guest gets a new port, the old one is closed unless it is to be kept.  node: write it
-        to the store."""
-        return self.host.xenhost("move-port", self.domid, "--console", console,
+        to the store.  same_number: the old one is closed first, and the new one has its number.
+        backend: the domain that may bind it."""
+        return self.host.xenhost("move-port", self.domid, "--console", console, "--backend", backend,
                                  *([] if node else ["--no-node"]),
+                                 *(["--same-number"] if same_number else []),
                                  *(["--keep-old"] if keep_old else []))["port"]
+
+    def rebuild_page(self, console=0):
+        """A builder makes the page anew where it is: all clear, DISCONNECTED.  Nobody is told."""
+        self.host.xenhost("rebuild-page", self.domid, "--console", console)
+
+    def set_handle(self, uuid):
+        """The toolstack gives the living domain another handle.  Nobody is told."""
+        self.host.xenhost("set-handle", self.domid, uuid)
+        self.uuid = uuid
 
     def move_page(self, console=0, node=True):
         """The console moves to another page (fresh: indexes 0, flag DISCONNECTED)."""
@@ -482,14 +493,16 @@ class Guest(Process):
     chunk: bytes put into the ring at a time, between notifications (16 in Linux).
     echo:  send back what comes in.  input_file: append all input to that file.
     trusting: when the ring is full, wait for an event, however long; else it looks each second.
+    silent: never send an event, neither for what it prints nor for what it reads.
     """
 
     def __init__(self, domain, mode="old", console=0, chunk=None, echo=False, input_file=None,
-                 trusting=False):
+                 trusting=False, silent=False):
         argv = [BUILD / "bin/xenguest", domain.domid, "--console", console, "--mode", mode]
         argv += ["--chunk", chunk] if chunk else []
         argv += ["--echo"] if echo else []
         argv += ["--trusting"] if trusting else []
+        argv += ["--silent"] if silent else []
         domain.host._started += 1
         self.input_path = Path(input_file or
                                domain.host.dir / f"input.{domain.domid}.{domain.host._started}")
@@ -816,7 +829,7 @@ class Host:
 
     def create(self, name="guest", domid=None, uuid=None, type="xenconsoled", limit=1048576,
                ring_ref=True, port=True, vuart=False, consoles=0, old_builder=False, paused=False,
-               hvm=False, nodes=True, tty="", output="pty", wait_tty=False):
+               hvm=False, nodes=True, tty="", output="pty", wait_tty=False, backend=0):
         """Create a domain as libxl does: hypervisor, builder, then all nodes in one transaction,
         then xs_introduce_domain.  Returns a Domain.
 
@@ -828,6 +841,7 @@ class Host:
         nodes False: the hypervisor's half only, and not introduced.
         wait_tty: wait up to 10 s for the daemon's tty, and destroy the domain if none comes
         (HostError), as libxl would.
+        backend: the domain whose daemon is to serve the consoles.
         """
         args = ["create", "--type", type or "none",
                 "--limit", "none" if limit is None else limit]
@@ -837,6 +851,7 @@ class Host:
         args += ["--no-tty"] if tty is None else ["--tty", tty] if tty else []
         args += ["--no-output"] if output is None else ["--output", output]
         args += ["--consoles", consoles] if consoles else []
+        args += ["--backend", backend] if backend else []
         for wanted, option in ((not ring_ref, "--no-ring-ref"), (not port, "--no-port"),
                                (vuart, "--vuart"), (old_builder, "--old-builder"),
                                (paused, "--paused"), (hvm, "--hvm"), (not nodes, "--no-nodes"),
