@@ -20,6 +20,8 @@
 #define LOG_STILL_MS 1000
 #define LOG_POLL_MS 5
 #define HELD_POLL_MS 20
+#define TYPED_FIRST_MS 10
+#define TYPED_LAST_MS 250
 
 static void to_log(struct console *c, const char *data, size_t len)
 {
@@ -77,9 +79,9 @@ void console_take(struct console *c)
 	ssize_t n;
 
 	c->more = c->full = false;
-	if (!c->ring.page || c->evtchn.local < 0)
+	if (!c->ring.page || c->evtchn.local < 0 || !console_touch(c))
 		return;
-	ring_connect(&c->ring);
+	console_connect(c);
 	do {
 		size_t room = c->env->options->keep ? console_keep_room(c) : RING_OUT_SIZE;
 
@@ -96,7 +98,7 @@ void console_take(struct console *c)
 			moved += n;
 			c->full = !room && n == 0;
 		}
-	} while (n > 0 && moved < CONSOLE_TURN);
+	} while (n > 0 && moved < CONSOLE_TURN && console_touch(c));
 	console_shed(c);
 	if (moved)
 		evtchn_notify(c->env->evtchn, &c->evtchn);
@@ -117,12 +119,34 @@ void console_last_take(struct console *c)
 		evtchn_notify(c->env->evtchn, &c->evtchn);
 }
 
-void console_type(struct console *c)
+static void wait_for_room(struct console *c)
+{
+	loop_arm(c->env->loop, &c->typed, c->typed_ms);
+	c->typed_ms = c->typed_ms * 2 < TYPED_LAST_MS ? c->typed_ms * 2 : TYPED_LAST_MS;
+}
+
+/* Not all guests tell when they have read (GRUB, unikraft, NetBSD at first), so room is looked for. */
+void console_typed_look(struct loop_timer *timer)
+{
+	struct console *c = container_of(timer, struct console, typed);
+
+	if (ring_room(&c->ring) == 0)
+		wait_for_room(c);
+	console_settle(c);
+}
+
+void console_type(struct console *c, bool more)
 {
 	char buf[RING_IN_SIZE];
-	ssize_t room, n;
+	ssize_t room = 0, n;
 
-	room = c->evtchn.local >= 0 ? ring_room(&c->ring) : 0;
+	if (c->evtchn.local >= 0) {
+		if (!console_touch(c))
+			return;
+		room = ring_room(&c->ring);
+		if (more && room == 0)
+			wait_for_room(c);
+	}
 	n = pty_read(&c->pty, buf, room > 0 ? room : 0);
 	if (n < 0) {
 		console_tty_lost(c);
@@ -151,10 +175,14 @@ void console_interest(struct console *c)
 			console_broken(c);
 			room = ring_room(&c->ring);
 		}
-		if (room > 0)
+		if (room > 0) {
+			loop_disarm(c->env->loop, &c->typed);
+			c->typed_ms = TYPED_FIRST_MS;
+		}
+		if (room >= 0 && !c->typed.armed) /* without room: does anybody type? */
 			events |= EPOLLIN;
-		/* Its port is masked, so nobody tells when it has read; and without bytes to flush, none when there is memory. */
-		if (c->state == STATE_HELD && (room == 0 || !fifo_used(&c->fifo)) && !c->log_wait.armed)
+		/* Without bytes to flush nobody tells when there is memory. */
+		if (c->state == STATE_HELD && !fifo_used(&c->fifo) && !c->log_wait.armed)
 			loop_arm(c->env->loop, &c->log_wait, HELD_POLL_MS);
 	}
 	loop_want(c->env->loop, &c->tty, events);

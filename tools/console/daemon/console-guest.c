@@ -16,10 +16,16 @@
 #define BACKOFF_FIRST 200 /* ms */
 #define BACKOFF_LAST 30000
 #define RESYNC_MS 1000
+#define STOOD_MS 10	   /* how long a port that stood is taken to stand */
+#define ON_BEHALF_MS 10000 /* a backend that is later than this is found by the slow check */
 
 static void port_event(struct evtchn_port *port)
 {
-	console_port_event(container_of(port, struct console, evtchn));
+	struct console *c = container_of(port, struct console, evtchn);
+
+	c->stood = loop_now(
+		c->env->loop); /* what came before a stop of this process does not count: stood_run */
+	console_port_event(c);
 }
 
 static void log_wait_due(struct loop_timer *timer)
@@ -39,6 +45,7 @@ void console_guest_init(struct console *c)
 	c->bound_port = c->bound_ring_ref = -1;
 	c->guest_retry.fire = retry_due;
 	c->log_wait.fire = log_wait_due;
+	c->typed.fire = console_typed_look;
 }
 
 void console_guest_retry(struct console *c, bool slow)
@@ -51,18 +58,85 @@ void console_guest_retry(struct console *c, bool slow)
 	loop_arm(c->env->loop, &c->guest_retry, ms);
 }
 
-/* The page is ours to write: we hold its port, or nobody does. */
-static bool may_write(const struct console *c)
+static void stood(struct console *c)
 {
-	return c->page.at && (c->evtchn.local >= 0 || hyper_port(c->env->hyper, c->key.domid, c->bound_port,
-								 NULL) == HYPER_PORT_FREE);
+	c->stood = loop_now(c->env->loop);
+	c->stood_run = loop_continued();
+	c->lost = false;
+}
+
+bool console_port_stands(struct console *c)
+{
+	int port;
+
+	if (c->evtchn.local < 0)
+		return false;
+	port = hyper_port(c->env->hyper, HYPER_SELF, c->evtchn.local, NULL);
+	if (port == HYPER_PORT_HELD)
+		stood(c);
+	else if (port >= 0) /* where Xen does not say, it is as far as is known */
+		c->lost = true;
+	return !c->lost;
+}
+
+bool console_holds(struct console *c)
+{
+	bool lately = c->stood_run == loop_continued() && loop_now(c->env->loop) - c->stood <= STOOD_MS;
+
+	return c->evtchn.local >= 0 && (lately || console_port_stands(c));
+}
+
+bool console_touch(struct console *c)
+{
+	if (console_holds(c))
+		return true;
+	console_fail(c, EVENT_PORT_LOST);
+	return false;
+}
+
+bool console_elsewhere(struct console *c)
+{
+	uint32_t peer;
+	int port = hyper_port(c->env->hyper, c->key.domid, c->port, &peer);
+
+	return (port == HYPER_PORT_FREE || port == HYPER_PORT_HELD) && peer != c->env->self;
+}
+
+/*
+ * The page is ours to write: we hold the port that the nodes name, or nobody can. What they name is not known when
+ * this process has just been continued after a stop; but of a domain that died meanwhile all ports are closed, and what
+ * it said last is taken, unless somebody else has taken something.
+ */
+static bool may_write(struct console *c)
+{
+	int64_t named = c->port >= 0 ? c->port : c->bound_port;
+	uint32_t peer;
+	int port;
+
+	if (!c->page.at)
+		return false;
+	if (named == c->bound_port && console_holds(c))
+		return true;
+	if (c->stood_run != loop_continued())
+		return hyper_dying(c->env->hyper, c->key.domid) && ring_as_left(&c->ring);
+	port = hyper_port(c->env->hyper, c->key.domid, named, &peer);
+	return port == HYPER_PORT_CLOSED || (port == HYPER_PORT_FREE && peer == c->env->self);
 }
 
 static void refused(struct console *c, const char *what, const char *hint, int err)
 {
-	if (console_may_say(c, SAID_GUEST))
+	/* Of one that has just died nobody wants to hear. */
+	if (!hyper_dying(c->env->hyper, c->key.domid) && console_may_say(c, SAID_GUEST))
 		diag(LOG_WARNING, "%s: cannot %s: %s; %s", console_label(c), what, strerror(-err), hint);
 	console_fail(c, EVENT_FAILED_GUEST);
+}
+
+static void bind_refused(struct console *c, const char *what, const char *hint, int err)
+{
+	if (console_elsewhere(c))
+		console_fail(c, EVENT_TYPE_OTHER);
+	else
+		refused(c, what, hint, err);
 }
 
 static int map(struct console *c, struct page *page)
@@ -80,6 +154,7 @@ static void let_go(struct console *c)
 	c->lost = c->more = c->full = false;
 	console_unqueue(c);
 	loop_disarm(c->env->loop, &c->log_wait);
+	loop_disarm(c->env->loop, &c->typed);
 }
 
 /*
@@ -100,9 +175,10 @@ static void skip_inherited(struct console *c)
 	c->owed = true;
 }
 
-/* On a mapped page whose port is held: this is where the guest learns that it is served. */
+/* On a mapped page whose port was just bound: this is where the guest learns that it is served. */
 static void begin(struct console *c)
 {
+	stood(c);
 	if (ring_init(&c->ring, c->page.at)) {
 		console_broken(c);
 		if (c->failed & 1u << EVENT_BROKEN_RING)
@@ -128,8 +204,8 @@ void console_attach(struct console *c)
 	}
 	err = evtchn_bind(c->env->evtchn, &c->evtchn, c->key.domid, c->port);
 	if (err) {
-		refused(c, "bind its event channel port", "does another daemon serve it? it is tried again",
-			err);
+		bind_refused(c, "bind its event channel port",
+			     "does another daemon serve it? it is tried again", err);
 		return;
 	}
 	err = map(c, &c->page);
@@ -147,9 +223,12 @@ void console_attach(struct console *c)
 	begin(c);
 }
 
+/* A successor finds in the ring what a reader who is to lose nothing could not be given any more. */
 void console_detach(struct console *c)
 {
-	if (may_write(c)) {
+	bool leave = c->env->keep_flag && c->env->options->keep;
+
+	if (!leave && may_write(c)) {
 		if (!c->env->keep_flag)
 			ring_disconnect(&c->ring);
 		console_last_take(c);
@@ -166,7 +245,7 @@ void console_release(struct console *c)
 
 /*
  * The new port is bound and its page mapped before the old is let go, and the flag stays as it is.
- * If that cannot be done, FAILED_GUEST detaches.
+ * If that cannot be done, FAILED_GUEST detaches. A lost one goes first: the new one may have its number.
  */
 static void move_port(struct console *c)
 {
@@ -174,9 +253,11 @@ static void move_port(struct console *c)
 	struct page page = { NULL, PAGE_NONE };
 	int err;
 
+	if (c->lost)
+		evtchn_unbind(c->env->evtchn, &c->evtchn);
 	err = evtchn_bind(c->env->evtchn, &port, c->key.domid, c->port);
 	if (err) {
-		refused(c, "bind its new event channel port", "it is tried again", err);
+		bind_refused(c, "bind its new event channel port", "it is tried again", err);
 		return;
 	}
 	err = map(c, &page);
@@ -185,7 +266,8 @@ static void move_port(struct console *c)
 		refused(c, "map its page anew", "it is tried again", err);
 		return;
 	}
-	console_last_take(c);
+	if (console_holds(c))
+		console_last_take(c);
 	let_go(c);
 	c->page = page;
 	evtchn_adopt(c->env->evtchn, &c->evtchn, &port);
@@ -196,7 +278,7 @@ static void move_port(struct console *c)
 
 void console_move(struct console *c)
 {
-	if (c->port != c->bound_port && !c->lost && c->evtchn.local >= 0) {
+	if (c->lost || c->port != c->bound_port) {
 		move_port(c);
 	} else {
 		console_detach(c);
@@ -208,16 +290,54 @@ void console_rebind(struct console *c)
 {
 	int err = evtchn_bind(c->env->evtchn, &c->evtchn, c->key.domid, c->bound_port);
 
-	if (err)
-		refused(c, "bind its event channel port again", "it is tried again", err);
-	else
-		evtchn_notify(c->env->evtchn, &c->evtchn); /* the old handle may have taken one with it */
+	if (err) {
+		bind_refused(c, "bind its event channel port again", "it is tried again", err);
+		return;
+	}
+	stood(c);
+	evtchn_notify(c->env->evtchn, &c->evtchn); /* the old handle may have taken one with it */
 }
 
 void console_assert(struct console *c)
 {
-	if (c->page.at && c->evtchn.local >= 0 && ring_connect(&c->ring))
-		diag(LOG_DEBUG, "%s: the flag had gone, set to connected again", console_label(c));
+	if (c->page.at && console_holds(c))
+		console_connect(c);
+}
+
+/* Whoever took the flag may have made the page anew: go on from the indexes that are there now. */
+void console_connect(struct console *c)
+{
+	if (ring_flag(&c->ring) == XENCONSOLE_CONNECTED)
+		return;
+	ring_resync(&c->ring);
+	ring_connect(&c->ring);
+	diag(LOG_DEBUG, "%s: the flag had gone, set to connected again", console_label(c));
+}
+
+/*
+ * QEMU does not know the flag, but libxenguest sets DISCONNECTED whoever will serve the page, and a guest that obeys
+ * would drop all that it says. The page is another's, so nothing else of it is touched, and it is not kept.
+ */
+void console_on_behalf(struct console *c)
+{
+	struct page page = { NULL, PAGE_NONE };
+	struct ring ring = { 0 };
+	uint32_t peer;
+
+	if (!c->others || c->key.kind != CONSOLE_PRIMARY)
+		return;
+	if (hyper_port(c->env->hyper, c->key.domid, c->port, &peer) != HYPER_PORT_HELD) {
+		if (c->guest_backoff <= ON_BEHALF_MS)
+			console_guest_retry(c, false);
+		return;
+	}
+	c->guest_backoff = 0;
+	if (peer != c->env->self || map(c, &page))
+		return;
+	ring.page = page.at;
+	if (ring_connect(&ring))
+		diag(LOG_DEBUG, "%s: set to connected for the backend that holds it", console_label(c));
+	page_unmap(&page, c->env->pages);
 }
 
 void console_flag_down(struct console *c)

@@ -39,7 +39,7 @@ static void tty_ready(struct loop_fd *source, uint32_t events)
 	if (events & EPOLLOUT)
 		console_flush(c);
 	if (events & (EPOLLIN | EPOLLPRI))
-		console_type(c);
+		console_type(c, events & EPOLLIN);
 	console_settle(c);
 }
 
@@ -191,8 +191,7 @@ void console_close(struct console *c)
 	drop_fifo(c);
 	log_free(c->log);
 	c->log = NULL;
-	c->complete = false;
-	c->ring_ref = -1;
+	c->guest_backoff = 0;
 }
 
 /* Memory for need bytes, if it can be had; without it the oldest bytes give way. */

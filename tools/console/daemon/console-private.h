@@ -26,6 +26,16 @@ void console_release(struct console *c);
 void console_move(struct console *c);
 void console_rebind(struct console *c);
 void console_assert(struct console *c);
+void console_connect(struct console *c);
+void console_on_behalf(struct console *c);
+/*
+ * To be asked before a write of flag or index. True if the port is held here and was known to stand a moment ago: it
+ * was bound, or asked for, or an event came. Else it is asked for now.
+ */
+bool console_holds(struct console *c);
+bool console_touch(struct console *c); /* the same; if not, PORT_LOST is noted */
+/* Offered to, or held by, another domain than ours: it is that one's console. */
+bool console_elsewhere(struct console *c);
 void console_guest_retry(struct console *c, bool slow);
 void console_guest_init(struct console *c);
 void console_broken(struct console *c); /* indexes out of range: resynchronise, or BROKEN_RING */
@@ -50,7 +60,8 @@ void console_flush(struct console *c); /* from the fifo to the pty, what it take
 /* console-bytes.c */
 void console_take(struct console *c);
 void console_last_take(struct console *c);
-void console_type(struct console *c); /* from the pty to the guest */
+void console_type(struct console *c, bool more); /* from the pty to the guest; more: somebody has typed */
+void console_typed_look(struct loop_timer *timer);
 void console_interest(struct console *c);
 
 /* console-hot.c */

@@ -19,7 +19,8 @@
 
 /* In this order: the worst first, so that a milder one finds its state. */
 static const enum lifecycle_event failures[] = {
-	EVENT_BROKEN_RING, EVENT_FAILED_GUEST, EVENT_TTY_LOST, EVENT_FAILED_HOST, EVENT_FULL, EVENT_ROOM,
+	EVENT_TYPE_OTHER, EVENT_BROKEN_RING, EVENT_FAILED_GUEST, EVENT_PORT_LOST,
+	EVENT_TTY_LOST,	  EVENT_FAILED_HOST, EVENT_FULL,	 EVENT_ROOM,
 };
 
 void console_fail(struct console *c, enum lifecycle_event event)
@@ -67,6 +68,9 @@ static void act(struct console *c, enum lifecycle_action action)
 		break;
 	case ACTION_RELEASE:
 		console_release(c);
+		break;
+	case ACTION_ON_BEHALF:
+		console_on_behalf(c);
 		break;
 	case ACTION_ASSERT:
 		console_assert(c);
@@ -176,6 +180,12 @@ static void take_limit(struct console *c, int64_t limit)
 		console_room(c);
 }
 
+/* Attached, and the guest's end of the port has gone. Without an event channel handle there is a new one to wait for. */
+static bool is_lost(struct console *c)
+{
+	return lifecycle_attached(c->state) && c->evtchn.local >= 0 && !console_port_stands(c);
+}
+
 static enum console_said said_of(const char *node)
 {
 	if (!strcmp(node, "port"))
@@ -195,42 +205,55 @@ void console_nodes(struct console *c, const struct store_nodes *n)
 		if (c->env->logs)
 			take_name(c, n->name);
 		take_limit(c, n->limit);
+		c->ring_ref = n->ring_ref;
 		c->complete = true;
 	}
 	c->port = n->port;
+	c->others = n->port >= 0 && n->type == STORE_TYPE_OTHER;
 	if (n->port < 0) {
 		console_feed(c, EVENT_NODES_GONE);
 		return;
 	}
-	if (n->type == STORE_TYPE_OTHER) {
+	if (c->others) { /* of which only port and type are told */
+		c->complete = false;
+		c->ring_ref = -1;
+	}
+	if (c->others || (n->port != c->bound_port && console_elsewhere(c))) {
 		console_feed(c, EVENT_TYPE_OTHER);
 		return;
 	}
 	moved = n->port != c->bound_port;
 	if (n->complete) {
-		c->ring_ref = n->ring_ref;
 		if (c->bound_ring_ref < 0) /* known late is not moved */
 			c->bound_ring_ref = n->ring_ref;
 		else if (n->ring_ref >= 0 && n->ring_ref != c->bound_ring_ref)
 			moved = true;
 	}
-	console_feed(c, moved ? EVENT_NODES_MOVED : EVENT_NODES);
+	if (moved)
+		console_feed(c, EVENT_NODES_MOVED);
+	else /* the same number may be another port */
+		console_feed(c, is_lost(c) ? EVENT_PORT_LOST : EVENT_NODES);
 }
 
 void console_check(struct console *c)
 {
-	int port;
+	if (c->state == STATE_IDLE && c->port >= 0 && !c->others && !console_elsewhere(c))
+		console_feed(c, EVENT_NODES); /* it was another domain's, and may be ours now */
+	else
+		console_feed(c, is_lost(c) ? EVENT_PORT_LOST : EVENT_LOOK);
+}
 
-	if (!lifecycle_attached(c->state))
-		return;
-	console_assert(c);
-	if (c->evtchn.local < 0)
-		return; /* waiting for a new handle */
-	port = hyper_port(c->env->hyper, HYPER_SELF, c->evtchn.local, NULL);
-	if (port == HYPER_PORT_HELD || port < 0)
-		return;
-	c->lost = true;
-	console_feed(c, EVENT_NODES_MOVED);
+void console_glance(struct console *c)
+{
+	if (lifecycle_attached(c->state) && c->page.at && ring_flag(&c->ring) != XENCONSOLE_CONNECTED)
+		console_check(c);
+}
+
+void console_set_handle(struct console *c, const uint8_t handle[16])
+{
+	memcpy(c->handle, handle, sizeof(c->handle));
+	if (c->log)
+		log_set_handle(c->log, handle);
 }
 
 struct console *console_new(struct console_env *env, const struct store_key *key, const uint8_t handle[16])
@@ -255,6 +278,7 @@ void console_free(struct console *c)
 	loop_disarm(c->env->loop, &c->guest_retry);
 	loop_disarm(c->env->loop, &c->host_retry);
 	loop_disarm(c->env->loop, &c->deadline);
+	loop_disarm(c->env->loop, &c->typed);
 	console_unqueue(c);
 	free(c);
 }

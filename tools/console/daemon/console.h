@@ -36,6 +36,7 @@ struct console;
 /* What all consoles share. */
 struct console_env {
 	const struct options *options;
+	uint32_t self; /* our own domid */
 	struct loop *loop;
 	struct evtchn *evtchn;
 	struct pages *pages;
@@ -68,6 +69,7 @@ struct console {
 	/* As the store says. */
 	bool complete; /* a complete snapshot has been seen */
 	int64_t port, ring_ref;
+	bool others;		/* another backend's type */
 	size_t limit;		/* bytes kept for the reader */
 	char file[LOGNAME_MAX]; /* of the log, made from the domain's name; "" until that is known */
 
@@ -75,6 +77,8 @@ struct console {
 	struct evtchn_port evtchn;
 	int64_t bound_port, bound_ring_ref; /* the nodes' values that are in use */
 	bool lost;			    /* the guest's end of the port has gone */
+	int64_t stood;			    /* when the port was last known to be ours, in loop time ... */
+	unsigned int stood_run;		    /* ... and loop_continued() then */
 	bool owed; /* the guest may wait for room that was made, and not have been told */
 	bool more; /* the turn was too short: go on in the next */
 	bool full; /* no room for the reader, who is to lose nothing */
@@ -86,6 +90,8 @@ struct console {
 	int64_t heated;			      /* when heat was reckoned, in loop time */
 	struct loop_timer guest_retry;
 	unsigned int guest_backoff; /* ms */
+	struct loop_timer typed;    /* typed bytes wait for room; looks for it */
+	unsigned int typed_ms;	    /* how long until the next look */
 
 	/* Host side. */
 	struct pty pty;
@@ -126,10 +132,19 @@ void console_nodes(struct console *c, const struct store_nodes *nodes);
 void console_feed(struct console *c, enum lifecycle_event event);
 
 /*
- * The slow check, every ten seconds or so: the flag reads CONNECTED, and the guest
- * still has its end of the port, which nobody tells when it closes.
+ * The slow check, every ten seconds or so, and when its domain has shut down: what nobody tells. Has the guest closed
+ * its end of the port, or printed or read without an event? Has somebody set the flag?
  */
 void console_check(struct console *c);
+
+/* The same, if the flag does not read CONNECTED: a glance at the page, to be cast at many. */
+void console_glance(struct console *c);
+
+/* True if its port is held here and the guest has its end of it: it is the domain that it was.  Asks Xen. */
+bool console_port_stands(struct console *c);
+
+/* The toolstack gave the living domain another handle. */
+void console_set_handle(struct console *c, const uint8_t handle[16]);
 
 /* Only the flag, and only if the page is ours to write: the first phase of a stop. */
 void console_flag_down(struct console *c);

@@ -36,7 +36,6 @@
 
 struct daemon {
 	const struct options *options;
-	uint32_t self;
 	int lock;
 	struct console_env env;
 	struct logs *logs; /* guests', the hypervisor's, or both */
@@ -105,7 +104,7 @@ static int check_incumbent(struct daemon *d)
 	int err;
 
 	pthread_sigmask(SIG_UNBLOCK, &terms, NULL);
-	err = incumbent_check(d->env.hyper, d->env.evtchn, d->self);
+	err = incumbent_check(d->env.hyper, d->env.evtchn, d->env.self);
 	pthread_sigmask(SIG_BLOCK, &terms, NULL);
 	if (err && err != -EBUSY)
 		return failed("look at the consoles in xenstore", err, "is xenstored healthy?");
@@ -149,7 +148,7 @@ static int open_store(struct daemon *d)
 	if (err)
 		return failed("connect to xenstored", err, "start it first (waited 10 s)");
 	pthread_sigmask(SIG_UNBLOCK, &terms, NULL);
-	err = survey_self(&d->self);
+	err = survey_self(&d->env.self);
 	pthread_sigmask(SIG_BLOCK, &terms, NULL);
 	if (err)
 		return failed("ask xenstored which domain this is", err, "is xenstored healthy?");
@@ -235,7 +234,7 @@ static int open_xen(struct daemon *d)
 	err = open_store(d);
 	if (err)
 		return err;
-	err = pages_new(&d->env.pages, d->self == 0);
+	err = pages_new(&d->env.pages);
 	if (err)
 		return failed("open /dev/xen/gntdev", err, "is the module xen-gntdev loaded?");
 	err = evtchn_new(&d->env.evtchn, d->env.loop, on_evtchn_lost, d);
@@ -306,7 +305,7 @@ static int open_all(struct daemon *d)
 	err = open_logs(d);
 	if (err)
 		return err;
-	d->domains = domains_new(&d->env, d->self);
+	d->domains = domains_new(&d->env);
 	if (!d->domains)
 		return failed("keep a list of domains", -ENOMEM, "is memory short?");
 	return 0;

@@ -4,9 +4,12 @@
  * over the two finds who came and who went; nothing else ever walks all
  * domains but the slow check, which takes a tenth of them each second.
  *
- * A domid is reused, so a domain is (domid, incarnation): absent from the list, dying, or of
- * another UUID means that the old one is over.  Its consoles leave by themselves, however long
- * their readers take, while a new incarnation is served beside them; only the new one is known to the store.
+ * A domid is reused, so a domain is (domid, incarnation): absent from the list or dying means that the old one is
+ * over. So does another UUID, unless a port of its consoles still stands: toolstacks give living domains another
+ * one. Its consoles leave by themselves, however long their readers take, while a new incarnation is served beside
+ * them; only the new one is known to the store.
+ *
+ * Each refresh casts a glance at all that lives on: what happens to a domain may have happened to its pages.
  */
 #include "domains.h"
 
@@ -27,13 +30,13 @@
 struct domain {
 	uint32_t domid;
 	uint8_t handle[16];
+	bool shut_down;
 	uint64_t cookie;
 	struct console *console[KINDS]; /* by enum console_kind; NULL: none of that kind */
 };
 
 struct domains {
 	struct console_env *env;
-	uint32_t self;
 	struct domain **known; /* ascending domid */
 	size_t count;
 	uint64_t cookies;
@@ -127,9 +130,41 @@ static struct domain *begin_domain(struct domains *d, const struct hyper_domain 
 	return domain;
 }
 
+static void each_of(const struct domain *domain, void (*what)(struct console *c))
+{
+	for (int kind = 0; kind < KINDS; kind++)
+		if (domain->console[kind])
+			what(domain->console[kind]);
+}
+
+static bool stands(const struct domain *domain)
+{
+	for (int kind = 0; kind < KINDS; kind++)
+		if (domain->console[kind] && console_port_stands(domain->console[kind]))
+			return true;
+	return false;
+}
+
 static bool same(const struct domain *domain, const struct hyper_domain *listed)
 {
-	return !listed->dying && !memcmp(domain->handle, listed->handle, sizeof(domain->handle));
+	return !listed->dying &&
+	       (!memcmp(domain->handle, listed->handle, sizeof(domain->handle)) || stands(domain));
+}
+
+/* It lives on; what of it has changed? */
+static void notice(struct domain *domain, const struct hyper_domain *listed)
+{
+	bool shut_down = listed->shut_down && !domain->shut_down;
+
+	domain->shut_down = listed->shut_down;
+	if (memcmp(domain->handle, listed->handle, sizeof(domain->handle)) != 0) {
+		memcpy(domain->handle, listed->handle, sizeof(domain->handle));
+		for (int kind = 0; kind < KINDS; kind++)
+			if (domain->console[kind])
+				console_set_handle(domain->console[kind], domain->handle);
+	}
+	each_of(domain,
+		shut_down ? console_check : console_glance); /* a guest that crashed may not have notified */
 }
 
 /* Walk both lists; fresh has room for all that is listed.  Returns false if memory was short for some. */
@@ -146,12 +181,13 @@ static bool merge(struct domains *d, const struct hyper_domain *list, size_t lis
 			end_domain(d, old[o++], EVENT_DYING);
 		if (o < olds && old[o]->domid == list[l].domid) {
 			if (same(old[o], &list[l])) {
+				notice(old[o], &list[l]);
 				fresh[(*count)++] = old[o++];
 				continue;
 			}
 			end_domain(d, old[o++], EVENT_DYING);
 		}
-		if (list[l].dying || list[l].domid == d->self)
+		if (list[l].dying || list[l].domid == d->env->self)
 			continue;
 		fresh[*count] = begin_domain(d, &list[l]);
 		if (fresh[*count])
@@ -219,14 +255,9 @@ static void check_due(struct loop_timer *timer)
 	struct domains *d = container_of(timer, struct domains, check);
 
 	for (size_t n = (d->count + CHECK_PARTS - 1) / CHECK_PARTS; n; n--) {
-		struct domain *domain;
-
 		if (d->checked >= d->count)
 			d->checked = 0;
-		domain = d->known[d->checked++];
-		for (int kind = 0; kind < KINDS; kind++)
-			if (domain->console[kind])
-				console_check(domain->console[kind]);
+		each_of(d->known[d->checked++], console_check);
 	}
 	if (d->count)
 		loop_arm(d->env->loop, timer, CHECK_MS);
@@ -252,14 +283,13 @@ static void report_due(struct loop_timer *timer)
 		}
 }
 
-struct domains *domains_new(struct console_env *env, uint32_t self)
+struct domains *domains_new(struct console_env *env)
 {
 	struct domains *d = calloc(1, sizeof(*d));
 
 	if (!d)
 		return NULL;
 	d->env = env;
-	d->self = self;
 	d->refresh.run = refresh;
 	d->retry.fire = retry_due;
 	d->check.fire = check_due;
@@ -302,9 +332,7 @@ void domains_nodes(struct domains *d, const struct store_nodes *nodes)
 static void each(const struct domains *d, void (*what)(struct console *c))
 {
 	for (size_t i = 0; i < d->count; i++)
-		for (int kind = 0; kind < KINDS; kind++)
-			if (d->known[i]->console[kind])
-				what(d->known[i]->console[kind]);
+		each_of(d->known[i], what);
 }
 
 static void rebind(struct console *c)

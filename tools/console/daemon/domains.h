@@ -14,11 +14,8 @@
 
 struct domains;
 
-/*
- * An empty set; env->gone and env->arg become this module's.  self: our own domid, not served.
- * NULL: no memory.
- */
-struct domains *domains_new(struct console_env *env, uint32_t self);
+/* An empty set; env->gone and env->arg become this module's.  NULL: no memory. */
+struct domains *domains_new(struct console_env *env);
 void domains_free(struct domains *d); /* after domains_stop() and its stopped() */
 
 /* List again, at the end of this turn; however often it is asked for, once a turn. */

@@ -72,6 +72,7 @@ ssize_t hyper_list(struct hyper *h, uint32_t first, struct hyper_domain **list)
 		for (int i = 0; i < got; i++) {
 			all[n].domid = info[i].domain;
 			all[n].dying = info[i].flags & XEN_DOMINF_dying;
+			all[n].shut_down = info[i].flags & XEN_DOMINF_shutdown;
 			memcpy(all[n].handle, info[i].handle, sizeof(all[n].handle));
 			n++;
 		}
@@ -80,6 +81,14 @@ ssize_t hyper_list(struct hyper *h, uint32_t first, struct hyper_domain **list)
 	} while (got == LIST_CHUNK);
 	*list = all;
 	return n;
+}
+
+bool hyper_dying(struct hyper *h, uint32_t domid)
+{
+	xc_domaininfo_t info;
+	int got = xc_domain_getinfolist(h->xc, domid, 1, &info);
+
+	return got == 0 || (got == 1 && (info.domain != domid || info.flags & XEN_DOMINF_dying));
 }
 
 int hyper_port(struct hyper *h, uint32_t domid, uint32_t port, uint32_t *peer)
@@ -91,11 +100,15 @@ int hyper_port(struct hyper *h, uint32_t domid, uint32_t port, uint32_t *peer)
 		return errno ? -errno : -EIO;
 	switch (status.status) {
 	case EVTCHNSTAT_unbound:
+		if (peer)
+			*peer = status.u.unbound.dom;
 		return HYPER_PORT_FREE;
 	case EVTCHNSTAT_interdomain:
 		if (peer)
 			*peer = status.u.interdomain.dom;
 		return HYPER_PORT_HELD;
+	case EVTCHNSTAT_closed:
+		return HYPER_PORT_CLOSED;
 	default:
 		return HYPER_PORT_OTHER;
 	}

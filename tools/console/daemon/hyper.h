@@ -15,13 +15,18 @@ struct hyper;
 struct hyper_domain {
 	uint32_t domid;
 	bool dying;
+	bool shut_down;	    /* by itself, crashed ones too: its virtual CPUs have stopped */
 	uint8_t handle[16]; /* UUID as the toolstack gave it; need not be unique */
 };
 
+/* True if the domain is dying, or has gone altogether; false also where Xen does not say. */
+bool hyper_dying(struct hyper *h, uint32_t domid);
+
 enum hyper_port {
-	HYPER_PORT_FREE,  /* a guest's: offered, and nobody holds it */
-	HYPER_PORT_HELD,  /* interdomain: both ends there */
-	HYPER_PORT_OTHER, /* closed, a VIRQ, anything else */
+	HYPER_PORT_FREE,   /* offered to a domain, and nobody there holds it */
+	HYPER_PORT_HELD,   /* interdomain: both ends there */
+	HYPER_PORT_CLOSED, /* there is no such port */
+	HYPER_PORT_OTHER,  /* a VIRQ, anything else */
 };
 
 int hyper_new(struct hyper **h);
@@ -35,8 +40,8 @@ ssize_t hyper_list(struct hyper *h, uint32_t first, struct hyper_domain **list);
 #define HYPER_SELF 0x7ff0u /* DOMID_SELF: whose ports evtchn.h calls local */
 
 /*
- * State of a domain's port.  enum hyper_port or -errno.  *peer, unless NULL, is set to the domid at the
- * other end of one that is held.
+ * State of a domain's port: enum hyper_port or -errno.  *peer, unless NULL, is set to a domid: of one that is held
+ * the other end's, of one that is free that of the domain it is offered to.
  */
 int hyper_port(struct hyper *h, uint32_t domid, uint32_t port, uint32_t *peer);
 

@@ -20,10 +20,12 @@ enum lifecycle_state {
 
 enum lifecycle_event {
 	EVENT_NODES,	    /* store: port and type are there and ours, nothing moved */
-	EVENT_NODES_MOVED,  /* port or ring-ref differ from those in use, or the port is lost */
+	EVENT_NODES_MOVED,  /* port or ring-ref differ from those in use */
 	EVENT_NODES_GONE,   /* store: no port */
-	EVENT_TYPE_OTHER,   /* store: another backend's console */
+	EVENT_TYPE_OTHER,   /* another backend's console, as the store or the port says */
 	EVENT_PORT,	    /* the guest notified us */
+	EVENT_PORT_LOST,    /* the guest's end of the port has gone */
+	EVENT_LOOK,	    /* nobody notified us: what has changed in the page? */
 	EVENT_FULL,	    /* keep: no room for the reader */
 	EVENT_ROOM,	    /* keep: room again */
 	EVENT_BROKEN_RING,  /* indexes out of range */
@@ -47,6 +49,7 @@ enum lifecycle_action {
 	ACTION_MOVE,	    /* to the new port or page, flag kept if it can be; failing: FAILED_GUEST */
 	ACTION_DETACH,	    /* DISCONNECTED, fence, last take, unbind, unmap */
 	ACTION_RELEASE,	    /* the same with the flag left CONNECTED */
+	ACTION_ON_BEHALF,   /* CONNECTED for another backend of our domain, which does not know the flag */
 	ACTION_ASSERT,	    /* the flag reads CONNECTED */
 	ACTION_PUBLISH,	    /* tty, if the node differs */
 	ACTION_TAKE,	    /* move bytes; may yield FULL or BROKEN_RING */

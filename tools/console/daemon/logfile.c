@@ -294,6 +294,11 @@ void log_rename(struct log *log, const char *name)
 	unlock(logs, wake);
 }
 
+void log_set_handle(struct log *log, const uint8_t handle[16])
+{
+	logqueue_set_handle(&log->queue, handle);
+}
+
 /* Under the lock. */
 static bool lose(struct log *log, size_t len, uint32_t position)
 {

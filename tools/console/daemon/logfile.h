@@ -75,6 +75,9 @@ void log_leave(struct log *log);
  */
 void log_rename(struct log *log, const char *name);
 
+/* The origin's handle has changed, and the stream goes on. */
+void log_set_handle(struct log *log, const uint8_t handle[16]);
+
 /*
  * Queue len bytes, LOG_QUEUE_SIZE at most; if they do not all fit they are dropped and marked as a gap, and so
  * is what follows until the queue has been written.  position is the out_cons that the ring will have

@@ -317,6 +317,11 @@ void logqueue_forget(struct logqueue *q)
 	atomic_store_explicit(&q->header->mark_put, FORGOTTEN, memory_order_relaxed);
 }
 
+void logqueue_set_handle(struct logqueue *q, const uint8_t handle[16])
+{
+	memcpy(q->header->origin.handle, handle, sizeof(q->header->origin.handle));
+}
+
 const char *logqueue_name(const struct logqueue *q)
 {
 	return q->header->names[atomic_load_explicit(&q->header->current, memory_order_relaxed) & 1];

@@ -132,6 +132,9 @@ void logqueue_inherit(struct logqueue *q, uint32_t position);
 /* The stream has ended: its position means nothing any more. */
 void logqueue_forget(struct logqueue *q);
 
+/* The origin lives on under another handle. */
+void logqueue_set_handle(struct logqueue *q, const uint8_t handle[16]);
+
 const char *logqueue_name(const struct logqueue *q);
 void logqueue_rename(struct logqueue *q, const char *name);
 

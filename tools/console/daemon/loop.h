@@ -76,6 +76,12 @@ void loop_cancel(struct loop *l, struct loop_task *task); /* idempotent */
 /* Block the signal in this thread and those started later, and call back in the loop. 0 or -errno. */
 int loop_signal(struct loop *l, int signo, void (*handler)(void *arg), void *arg);
 
+/*
+ * How often this process has been continued after a stop (SIGCONT), counted before anything else runs in it again: what
+ * it knew of others may be wrong.
+ */
+unsigned int loop_continued(void);
+
 /* Call corpse->free() when the turn is over. */
 void loop_bury(struct loop *l, struct loop_corpse *corpse, void (*free)(struct loop_corpse *corpse));
 

@@ -42,6 +42,7 @@ struct oneshot {
 	struct evtchn *evtchn;
 	struct pages *pages;
 	struct logs *logs;
+	uint32_t self; /* our own domid */
 	unsigned int done, held, failed;
 };
 
@@ -96,6 +97,15 @@ static void mark(struct oneshot *s, struct ring *ring, struct evtchn_port *port,
 		evtchn_notify(s->evtchn, port);
 }
 
+/* Held by somebody, or offered to another domain than ours. */
+static bool is_others(struct oneshot *s, const struct hyper_domain *domain, int64_t number)
+{
+	uint32_t peer;
+	int port = hyper_port(s->hyper, domain->domid, number, &peer);
+
+	return port == HYPER_PORT_HELD || (port == HYPER_PORT_FREE && peer != s->self);
+}
+
 static bool visit(void *arg, const struct hyper_domain *domain, const struct store_nodes *nodes)
 {
 	struct evtchn_port port = { .local = -1, .event = no_event };
@@ -104,7 +114,7 @@ static bool visit(void *arg, const struct hyper_domain *domain, const struct sto
 	struct ring ring;
 	int err;
 
-	if (hyper_port(s->hyper, domain->domid, nodes->port, NULL) == HYPER_PORT_HELD) {
+	if (is_others(s, domain, nodes->port)) {
 		s->held++;
 		return true;
 	}
@@ -143,7 +153,6 @@ static void open_logs(struct oneshot *s)
 
 static int run(struct oneshot *s)
 {
-	uint32_t self = 0;
 	int err;
 
 	s->loop = loop_new();
@@ -151,15 +160,15 @@ static int run(struct oneshot *s)
 		return -errno;
 	err = hyper_new(&s->hyper);
 	if (!err)
-		err = survey_self(&self);
+		err = survey_self(&s->self);
 	if (!err)
-		err = pages_new(&s->pages, self == 0);
+		err = pages_new(&s->pages);
 	if (!err)
 		err = evtchn_new(&s->evtchn, s->loop, ignore, s);
 	if (!err)
 		open_logs(s);
 	if (!err)
-		err = survey(s->hyper, self, s->options->vuart, true, visit, s);
+		err = survey(s->hyper, s->self, s->options->vuart, true, visit, s);
 	logs_free(s->logs, LOGS_STOP_MS);
 	evtchn_free(s->evtchn);
 	pages_free(s->pages);

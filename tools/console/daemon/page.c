@@ -22,7 +22,7 @@ struct pages {
 	xenforeignmemory_handle *frames;
 };
 
-int pages_new(struct pages **out, bool foreign_allowed)
+int pages_new(struct pages **out)
 {
 	struct pages *p = calloc(1, sizeof(*p));
 	int err = ENODEV;
@@ -32,11 +32,9 @@ int pages_new(struct pages **out, bool foreign_allowed)
 	p->grants = xengnttab_open(xenlog(), 0);
 	if (!p->grants)
 		err = errno;
-	if (foreign_allowed) {
-		p->frames = xenforeignmemory_open(xenlog(), 0);
-		if (!p->frames)
-			err = errno;
-	}
+	p->frames = xenforeignmemory_open(xenlog(), 0);
+	if (!p->frames)
+		err = errno;
 	if (!p->grants && !p->frames) {
 		free(p);
 		return -err;
@@ -86,16 +84,17 @@ static int map_frame(struct page *page, struct pages *p, uint32_t domid, int64_t
 
 int page_map(struct page *page, struct pages *p, uint32_t domid, bool grant, int64_t frame)
 {
-	int err = -ENOENT;
+	int err = -ENOENT, frame_err;
 
 	errno = 0;
 	if (grant && p->grants)
 		err = map_grant(page, p, domid);
-	if (err && frame >= 0 && p->frames) {
-		errno = 0;
-		err = map_frame(page, p, domid, frame);
-	}
-	return err;
+	if (!err || frame < 0 || !p->frames)
+		return err;
+	errno = 0;
+	frame_err = map_frame(page, p, domid, frame);
+	/* Who may not map frames was refused the grant: that is what is worth telling. */
+	return frame_err == -EPERM && err != -ENOENT ? err : frame_err;
 }
 
 void page_unmap(struct page *page, struct pages *p)

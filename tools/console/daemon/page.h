@@ -23,16 +23,14 @@ struct page {
 	enum page_how how;
 };
 
-/*
- * Open gnttab and, if foreign_allowed (only dom0 may), foreignmemory.  Either missing
- * is survivable; both is -errno.
- */
-int pages_new(struct pages **pages, bool foreign_allowed);
+/* Open gnttab and foreignmemory.  Either missing is survivable; both is -errno. */
+int pages_new(struct pages **pages);
 void pages_free(struct pages *pages);
 
 /*
- * Map: with grant, try the grant first; then, if frame >= 0, the frame.  0 or -errno of the last attempt (ENOENT:
- * no frame known to try). A mapped page keeps its domid from being reused.
+ * Map: with grant, try the grant first; then, if frame >= 0, the frame, which only a domain that is privileged over
+ * this one may.  0, or -errno of the last attempt that was allowed (ENOENT: no frame known to try). A mapped page
+ * keeps its domid from being reused.
  */
 int page_map(struct page *page, struct pages *pages, uint32_t domid, bool grant, int64_t frame);
 void page_unmap(struct page *page, struct pages *pages); /* idempotent */

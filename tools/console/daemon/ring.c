@@ -109,6 +109,11 @@ ssize_t ring_put(struct ring *r, const void *data, size_t len)
 	return len;
 }
 
+bool ring_as_left(const struct ring *r)
+{
+	return load(&r->page->out_cons) == r->out_cons && load(&r->page->in_prod) == r->in_prod;
+}
+
 uint8_t ring_flag(const struct ring *r)
 {
 	return __atomic_load_n(&r->page->connection, __ATOMIC_RELAXED);

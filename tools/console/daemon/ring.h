@@ -68,6 +68,9 @@ ssize_t ring_put(struct ring *r, const void *data, size_t len);
  */
 bool ring_resync(struct ring *r);
 
+/* True if the page's own copies of the backend's indexes are those stored last: no other backend has been at it. */
+bool ring_as_left(const struct ring *r);
+
 /*
  * The flag.  ring_connect() stores CONNECTED (release), only if it does not read so already, and says
  * whether it stored; ring_disconnect() stores DISCONNECTED and then a

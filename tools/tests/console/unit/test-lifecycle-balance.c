@@ -129,6 +129,11 @@ static void sim_act(struct sim *s, enum lifecycle_action action, enum failure ho
 		sim_let_go(s);
 		s->released = true;
 		break;
+	case ACTION_ON_BEHALF:
+		assert_false(s->page);
+		s->released = true;
+		s->guest_retry = how != FAIL_NOT; /* the backend is not there yet */
+		break;
 	case ACTION_ASSERT:
 		assert_true(s->page);
 		s->connected = true;
@@ -238,7 +243,7 @@ static void check_balance(const struct sim *s)
 	if (!s->released)
 		assert_int_equal(s->connected, attached);
 	assert_int_equal(s->deadline, s->state == STATE_DRAINING);
-	if (s->state != STATE_DETACHED)
+	if (s->state != STATE_DETACHED && s->state != STATE_IDLE)
 		assert_false(s->guest_retry);
 	if (nothing)
 		assert_false(s->pty || s->log || s->host_retry);

@@ -31,6 +31,7 @@ static const struct {
 	{ "move", ACTION_MOVE },
 	{ "detach", ACTION_DETACH },
 	{ "release", ACTION_RELEASE },
+	{ "connect on behalf", ACTION_ON_BEHALF },
 	{ "assert flag", ACTION_ASSERT },
 	{ "publish tty", ACTION_PUBLISH },
 	{ "publish", ACTION_PUBLISH },

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One attached console on a page that the test fills in. What Xen says of its port is the test's to say.
+ */
+#ifndef UNIT_CONSOLE_FIXTURE_H
+#define UNIT_CONSOLE_FIXTURE_H
+
+#include "ring-fixture.h"
+
+#include <stdlib.h>
+
+#include "console-private.h"
+
+static struct options options;
+static struct console_env env;
+static struct console c;
+static int answer;	   /* of Xen, about the port */
+static unsigned int asked; /* how often */
+static bool dying;	   /* as Xen says of the domain */
+static unsigned int notified;
+
+int __wrap_hyper_port(struct hyper *h, uint32_t domid, uint32_t port, uint32_t *peer);
+bool __wrap_hyper_dying(struct hyper *h, uint32_t domid);
+void __wrap_evtchn_notify(struct evtchn *e, struct evtchn_port *port);
+void __wrap_evtchn_unmask(struct evtchn *e, struct evtchn_port *port);
+void __wrap_evtchn_unbind(struct evtchn *e, struct evtchn_port *port);
+
+int __wrap_hyper_port(struct hyper *h, uint32_t domid, uint32_t port, uint32_t *peer)
+{
+	(void)h;
+	(void)domid;
+	(void)port;
+	if (peer)
+		*peer = 0;
+	asked++;
+	return answer;
+}
+
+bool __wrap_hyper_dying(struct hyper *h, uint32_t domid)
+{
+	(void)h;
+	(void)domid;
+	return dying;
+}
+
+void __wrap_evtchn_notify(struct evtchn *e, struct evtchn_port *port)
+{
+	(void)e;
+	(void)port;
+	notified++;
+}
+
+void __wrap_evtchn_unmask(struct evtchn *e, struct evtchn_port *port)
+{
+	(void)e;
+	(void)port;
+}
+
+void __wrap_evtchn_unbind(struct evtchn *e, struct evtchn_port *port)
+{
+	(void)e;
+	port->local = -1;
+}
+
+/* Long ago its port was bound, as number 0. */
+static int set_up(void **state)
+{
+	(void)state;
+	options = (struct options){ .cpu_share = 50, .buffer_limit = 1 << 20 };
+	env = (struct console_env){ .options = &options, .loop = loop_new() };
+	console_env_init(&env);
+	c = (struct console){
+		.env = &env, .state = STATE_LIVE, .port = 1, .bound_port = 1, .limit = 1 << 20
+	};
+	console_guest_init(&c);
+	console_host_init(&c);
+	c.port = c.bound_port = 1;
+	c.evtchn.local = 0;
+	c.stood_run = loop_continued();
+	set_page(0, 0, 0, 0);
+	c.page.at = page;
+	answer = HYPER_PORT_HELD;
+	asked = notified = 0;
+	dying = false;
+	return env.loop && ring_init(&c.ring, page) == 0 ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	console_unqueue(&c);
+	free(c.fifo.data);
+	console_env_fini(&env);
+	loop_free(env.loop);
+	return 0;
+}
+
+#endif
