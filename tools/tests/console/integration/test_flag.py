@@ -191,6 +191,7 @@ def test_asserted_again(host, how):
     """A restore or a resume may set DISCONNECTED under a running daemon: the next byte, or the next
     word from xenstore, puts it right. Five times, sooner than the slow check could do it."""
     daemon, domain, guest = serve(host, name="web")
+    host.batch(9)  # so that the slow check comes to it once in ten seconds
     console = domain.console()
 
     def five_times():
