@@ -88,6 +88,10 @@ void console_take(struct console *c)
 		log_first = log_busy(c);
 		if (log_first)
 			break;
+		if (c->stood_run != loop_continued()) { /* stopped meanwhile: the next turn asks */
+			c->more = true;
+			break;
+		}
 		n = take_some(c, room, 0);
 		if (n == -EPROTO) {
 			console_broken(c);
@@ -98,7 +102,7 @@ void console_take(struct console *c)
 			moved += n;
 			c->full = !room && n == 0;
 		}
-	} while (n > 0 && moved < CONSOLE_TURN && console_touch(c));
+	} while (n > 0 && moved < CONSOLE_TURN);
 	console_shed(c);
 	if (moved)
 		evtchn_notify(c->env->evtchn, &c->evtchn);
@@ -119,10 +123,10 @@ void console_last_take(struct console *c)
 		evtchn_notify(c->env->evtchn, &c->evtchn);
 }
 
-static void wait_for_room(struct console *c)
+static void wait_for_room(struct console *c, unsigned int ms)
 {
+	c->typed_ms = ms < TYPED_LAST_MS ? ms : TYPED_LAST_MS;
 	loop_arm(c->env->loop, &c->typed, c->typed_ms);
-	c->typed_ms = c->typed_ms * 2 < TYPED_LAST_MS ? c->typed_ms * 2 : TYPED_LAST_MS;
 }
 
 /* Not all guests tell when they have read (GRUB, unikraft, NetBSD at first), so room is looked for. */
@@ -131,7 +135,7 @@ void console_typed_look(struct loop_timer *timer)
 	struct console *c = container_of(timer, struct console, typed);
 
 	if (ring_room(&c->ring) == 0)
-		wait_for_room(c);
+		wait_for_room(c, c->typed_ms * 2);
 	console_settle(c);
 }
 
@@ -145,7 +149,7 @@ void console_type(struct console *c, bool more)
 			return;
 		room = ring_room(&c->ring);
 		if (more && room == 0)
-			wait_for_room(c);
+			wait_for_room(c, TYPED_FIRST_MS);
 	}
 	n = pty_read(&c->pty, buf, room > 0 ? room : 0);
 	if (n < 0) {
@@ -175,10 +179,8 @@ void console_interest(struct console *c)
 			console_broken(c);
 			room = ring_room(&c->ring);
 		}
-		if (room > 0) {
+		if (room > 0)
 			loop_disarm(c->env->loop, &c->typed);
-			c->typed_ms = TYPED_FIRST_MS;
-		}
 		if (room >= 0 && !c->typed.armed) /* without room: does anybody type? */
 			events |= EPOLLIN;
 		/* Without bytes to flush nobody tells when there is memory. */

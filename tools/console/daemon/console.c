@@ -120,17 +120,20 @@ static void step(struct console *c, enum lifecycle_event event)
 {
 	const struct lifecycle_step *s = lifecycle_step(c->state, event);
 
-	if (s->next != c->state)
+	if (s->next != c->state) {
 		diag(LOG_DEBUG, "%s: %s, %s to %s", console_label(c), lifecycle_event_name(event),
 		     lifecycle_state_name(c->state), lifecycle_state_name(s->next));
-	c->env->attached += lifecycle_attached(s->next) - lifecycle_attached(c->state);
-	c->state = s->next;
+		c->env->attached += lifecycle_attached(s->next) - lifecycle_attached(c->state);
+		c->state = s->next;
+	}
 	for (int i = 0; s->actions[i] != ACTION_END; i++)
 		act(c, s->actions[i]);
 }
 
 static bool next_failure(struct console *c, enum lifecycle_event *event)
 {
+	if (!c->failed)
+		return false;
 	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
 		if (c->failed & 1u << failures[i]) {
 			c->failed &= ~(1u << failures[i]);

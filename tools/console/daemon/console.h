@@ -91,7 +91,7 @@ struct console {
 	struct loop_timer guest_retry;
 	unsigned int guest_backoff; /* ms */
 	struct loop_timer typed;    /* typed bytes wait for room; looks for it */
-	unsigned int typed_ms;	    /* how long until the next look */
+	unsigned int typed_ms;	    /* how long it was armed for */
 
 	/* Host side. */
 	struct pty pty;

@@ -78,7 +78,7 @@ int xenevtchn_fd(xenevtchn_handle *xce)
 /* The port, if this handle holds it. */
 static struct standin_port *held(xenevtchn_handle *xce, evtchn_port_t port)
 {
-	struct standin_port *p = standin_port_get(standin_self(), port);
+	struct standin_port *p = standin_port_get(standin_self, port);
 
 	return p && standin_port_handle(p) == xce->slot ? p : NULL;
 }
@@ -106,7 +106,7 @@ static int finish(xenevtchn_handle *xce, int port)
 	int error = port < 0 ? 0 : standin_handle_make_room(xce->slot, xce->fd);
 
 	if (error) {
-		standin_port_close(standin_self(), port);
+		standin_port_close(standin_self, port);
 		return error;
 	}
 	return port;
@@ -117,7 +117,7 @@ xenevtchn_port_or_error_t xenevtchn_bind_unbound_port(xenevtchn_handle *xce, uin
 	int port;
 
 	standin_lock();
-	port = standin_domain_get(domid) ? standin_port_unbound(standin_self(), domid, xce->slot) : -ESRCH;
+	port = standin_domain_get(domid) ? standin_port_unbound(standin_self, domid, xce->slot) : -ESRCH;
 	port = finish(xce, port);
 	standin_unlock();
 	return result(port);
@@ -134,7 +134,7 @@ xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *xce, uint
 	port = finish(xce, standin_port_bind(xce->slot, domid, remote_port));
 	/* Xen does so in case an event was sent while nobody was bound. */
 	if (port >= 0)
-		standin_port_raise(standin_self(), port);
+		standin_port_raise(standin_self, port);
 	standin_unlock();
 	return result(port);
 }
@@ -147,7 +147,7 @@ xenevtchn_port_or_error_t xenevtchn_bind_virq(xenevtchn_handle *xce, unsigned in
 		return fail(error);
 	standin_lock();
 	/* Xen's own messages are dom0's. */
-	port = standin_self() ? -EPERM : finish(xce, standin_port_bind_virq(xce->slot, virq));
+	port = standin_self ? -EPERM : finish(xce, standin_port_bind_virq(xce->slot, virq));
 	standin_unlock();
 	return result(port);
 }
@@ -158,7 +158,7 @@ int xenevtchn_unbind(xenevtchn_handle *xce, evtchn_port_t port)
 
 	standin_lock();
 	if (held(xce, port)) {
-		standin_port_close(standin_self(), port);
+		standin_port_close(standin_self, port);
 		error = 0;
 	}
 	standin_unlock();
@@ -180,7 +180,7 @@ int xenevtchn_unmask(xenevtchn_handle *xce, evtchn_port_t port)
 		return fail(error);
 	/* The driver takes any number, and does nothing with one that is not this handle's. */
 	if (held(xce, port))
-		standin_port_unmask(standin_self(), port);
+		standin_port_unmask(standin_self, port);
 	else
 		standin_hypercall();
 	return 0;

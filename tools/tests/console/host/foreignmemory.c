@@ -48,7 +48,7 @@ int xenforeignmemory_close(xenforeignmemory_handle *fmem)
 void *xenforeignmemory_map(xenforeignmemory_handle *fmem, uint32_t dom, int prot, size_t pages,
 			   const xen_pfn_t arr[], int err[])
 {
-	int page = standin_self() ? -EPERM : -standin_inject(STANDIN_MAP_FOREIGN, dom);
+	int page = standin_self ? -EPERM : -standin_inject(STANDIN_MAP_FOREIGN, dom);
 	void *address = NULL;
 
 	if (!page)

@@ -100,7 +100,7 @@ int standin_handle_open(enum standin_handle_kind kind, bool cloexec, uint32_t *s
 		h->queued = h->broken = 0;
 		h->kind = kind;
 		h->pid = getpid();
-		h->domid = standin_self();
+		h->domid = standin_self;
 		h->capacity = RING_AT_FIRST;
 		h->ports = h->pins = 0;
 		h->generation = ++host->last_generation ? host->last_generation : ++host->last_generation;

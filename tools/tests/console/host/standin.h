@@ -172,8 +172,7 @@ struct standin_state *standin_host_or_exit(void);
 int standin_init(uint32_t conring);
 void standin_lock(void);
 void standin_unlock(void);
-/* The domain that this process runs in: STANDIN_DOMID, or dom0. */
-uint32_t standin_self(void);
+extern uint32_t standin_self; /* the domain that this process runs in: STANDIN_DOMID, or dom0 */
 /* One cheap system call, in the place of a hypercall that needs none here. */
 void standin_hypercall(void);
 /* STANDIN_DIR/NAME into path; -ENAMETOOLONG. */

@@ -21,6 +21,8 @@
 
 #define MAGIC 0x31307473686e6578
 
+uint32_t standin_self;
+
 static struct standin_state *_Atomic attached;
 static int pages_fd = -1;
 static pthread_mutex_t attach_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -34,13 +36,6 @@ int standin_path(char *path, size_t size, const char *name)
 	return (size_t)snprintf(path, size, "%s/%s", directory, name) < size ? 0 : -ENAMETOOLONG;
 }
 
-uint32_t standin_self(void)
-{
-	const char *domid = getenv("STANDIN_DOMID");
-
-	return domid ? strtoul(domid, NULL, 10) % STANDIN_DOMIDS : 0;
-}
-
 static int open_in_directory(const char *name, int flags)
 {
 	char path[4096];
@@ -50,6 +45,13 @@ static int open_in_directory(const char *name, int flags)
 		return error;
 	fd = open(path, flags | O_RDWR | O_CLOEXEC, 0600);
 	return fd < 0 ? -errno : fd;
+}
+
+__attribute__((constructor)) static void know_thyself(void)
+{
+	const char *domid = getenv("STANDIN_DOMID");
+
+	standin_self = domid ? strtoul(domid, NULL, 10) % STANDIN_DOMIDS : 0;
 }
 
 static int attach(struct standin_state **state)

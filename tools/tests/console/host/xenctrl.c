@@ -166,7 +166,7 @@ int xc_domain_getinfo(xc_interface *xch, uint32_t first_domid, unsigned int max_
 
 int xc_evtchn_status(xc_interface *xch, xc_evtchn_status_t *status)
 {
-	uint32_t domid = status->dom == DOMID_SELF ? standin_self() : status->dom;
+	uint32_t domid = status->dom == DOMID_SELF ? standin_self : status->dom;
 	int error = standin_inject(STANDIN_STATUS, domid);
 	struct standin_port *p = standin_port_get(domid, status->port);
 

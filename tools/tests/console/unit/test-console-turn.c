@@ -5,6 +5,8 @@
  */
 #include "ring-fixture.h"
 
+#include <signal.h>
+
 #include "console-private.h"
 
 #define CHUNK 300 /* of the ring is given back at a time: it does not divide it */
@@ -14,6 +16,7 @@ static struct options options;
 static struct console_env env;
 static struct console c;
 static size_t to_reader, notified, room;
+static bool stopped; /* and continued, whenever a place is given back */
 
 void __wrap_console_to_reader(struct console *console, const char *data, size_t len, size_t over);
 size_t __wrap_console_keep_room(struct console *console);
@@ -48,6 +51,8 @@ void __wrap_ring_taken(struct ring *r, size_t n)
 {
 	__real_ring_taken(r, n);
 	page->out_prod = r->out_cons + RING_OUT_SIZE;
+	if (stopped)
+		raise(SIGCONT);
 }
 
 static int set_up(void **state)
@@ -61,6 +66,8 @@ static int set_up(void **state)
 	set_page(0, RING_OUT_SIZE, 0, 0);
 	to_reader = notified = 0;
 	c.stood = INT64_MAX; /* its port is asked for in test-console-holds.c */
+	c.stood_run = loop_continued();
+	stopped = false;
 	return env.loop && ring_init(&c.ring, page) == 0 ? 0 : -1;
 }
 
@@ -98,11 +105,25 @@ static void a_little_at_a_time(void **state)
 	assert_ptr_equal(env.hot, &c);
 }
 
+/* Meanwhile the port may have gone to another daemon: the next turn asks first. */
+static void stopped_in_the_midst(void **state)
+{
+	(void)state;
+	options.keep = true;
+	room = CHUNK;
+	stopped = true;
+	console_take(&c);
+	assert_int_equal(to_reader, CHUNK);
+	assert_true(c.more && !c.full);
+	assert_ptr_equal(env.hot, &c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_ring_then_the_next_guest, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_little_at_a_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stopped_in_the_midst, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, map_pages, NULL);
