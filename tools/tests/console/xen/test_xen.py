@@ -9,8 +9,9 @@ import pytest
 # otherwise), and the scenarios in this order. Two machines run at a time, the longest first.
 PLANS = {
     "ours-1": ("oxenstored", [("ours", name) for name in ("late-start", "stop", "kill")]),
-    "incumbent": ("xenstored", [("incumbent", name) for name in ("create", "late-start", "stop", "kill", "going-back")]),
-    "ours-2": ("xenstored", [("ours", name) for name in ("create", "ends", "save", "pvh")]),
+    "incumbent": ("xenstored", [("incumbent", name) for name in ("create", "late-start", "stop", "kill", "going-back",
+                                                                      "grub")]),
+    "ours-2": ("xenstored", [("ours", name) for name in ("create", "ends", "save", "pvh", "grub")]),
     "ours-3": ("oxenstored", [("ours", name) for name in ("going-back", "ten", "hostile", "hypervisor-log")]),
 }
 
@@ -18,6 +19,7 @@ NO_FLAG = "it never writes the flag"
 NO_HANDLER = "SIGTERM ends it by its default action: no clean-up"
 TAKES_FIRST = "it frees the ring's place before the log has what was there"
 NO_OPTION = "it has no such option"
+NO_LOOK = "it looks for room in the ring only when something else wakes it, and here nothing does"
 
 # (scenario, assertion): why the distribution's daemon fails it, every time
 FAILS = {
@@ -45,6 +47,7 @@ FAILS = {
     ("going-back", "reconnect-succeeds"): NO_OPTION,
     ("going-back", "disconnect-succeeds"): NO_OPTION,
     ("going-back", "disconnect-sets-disconnected"): NO_OPTION,
+    ("grub", "silent-gets-all-while-it-sleeps"): NO_LOOK,
 }
 
 

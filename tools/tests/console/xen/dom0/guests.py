@@ -242,6 +242,42 @@ class PvhLinux(Linux):
     type_ = "pvh"
 
 
+class Grub(Guest):
+    """GRUB in a kernel's place, which comes to its prompt.
+
+    Its frontend reads in[] without masking the index. After 1024 bytes of input it reads what follows in the page, which
+    is out[]: so no GRUB may be typed more than that, unless it is known what lies there."""
+
+    memory = 64
+    kernel = "grub"
+    _asked = 0
+
+    @property
+    def config(self):
+        return f'type = "pv"\nkernel = "{KERNELS}/{self.kernel}"'
+
+    def words(self):
+        """Its log without what places the cursor, and without the ends that it makes where a line fills the screen."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]", "", self.log_text())
+
+    def question(self):
+        Grub._asked += 1
+        return f"set n={Grub._asked * 1000 + 7}; echo answer-$n-", f"answer-{Grub._asked * 1000 + 7}-"
+
+
+class GrubMenu(Grub):
+    """GRUB with the menu of guest/grub.cfg."""
+
+    memory = 256
+    kernel = "grub-menu"
+    COUNTS_FROM = 3600
+    FIRST, SECOND = "Linux on the same console", "Nothing at all"
+
+    def counted(self):
+        """The seconds left, each time its log has them."""
+        return [int(seconds) for seconds in re.findall(r"automatically in (\d+)s\.", self.log_text())]
+
+
 class Tiny(Guest):
     """The guest of guest/main.c."""
 

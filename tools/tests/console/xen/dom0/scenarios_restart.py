@@ -8,14 +8,10 @@ import time
 from daemons import Daemon
 from guests import Linux, NewerLinux, Tiny
 from lines import LONGEST, Lines
-from xenhost import CONNECTED, DISCONNECTED, RING_OUT, wait
+from xenhost import CONNECTED, DISCONNECTED, RING_OUT, used, wait
 
 CYCLES = 50
 KILLS = 20
-
-
-def used(page):
-    return (page.out_prod - page.out_cons) % 2**32
 
 
 def late_start(report, daemon):

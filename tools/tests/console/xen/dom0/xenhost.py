@@ -13,7 +13,7 @@ import time
 from collections import namedtuple
 
 CONNECTED, DISCONNECTED = 0, 1
-RING_OUT = 2048
+RING_IN, RING_OUT = 1024, 2048
 
 _store = ctypes.CDLL("libxenstore.so.4", use_errno=True)
 _store.xs_open.restype = ctypes.c_void_p
@@ -89,6 +89,11 @@ def page(domid):
     """The indexes and the flag of the domain's console page."""
     with _console_page(domid) as address:
         return Page(*struct.unpack("<IIIIB", ctypes.string_at(address + 3072, 17)))
+
+
+def used(console_page):
+    """How many bytes of output lie in the page's ring."""
+    return (console_page.out_prod - console_page.out_cons) % 2**32
 
 
 def set_flag(domid, value):
