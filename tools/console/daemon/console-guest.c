@@ -102,6 +102,23 @@ bool console_elsewhere(struct console *c)
 	return (port == HYPER_PORT_FREE || port == HYPER_PORT_HELD) && peer != c->env->self;
 }
 
+static bool is_over(struct console *c)
+{
+	struct hyper_domain domain;
+	int err = hyper_domain(c->env->hyper, c->key.domid, &domain);
+
+	return err == -ESRCH || (!err && domain.dying);
+}
+
+/* What is mapped and bound is a domain's that has come by the domid, or by another handle, since they were listed. */
+static bool is_strangers(struct console *c)
+{
+	struct hyper_domain domain;
+
+	return !hyper_domain(c->env->hyper, c->key.domid, &domain) &&
+	       memcmp(domain.handle, c->handle, sizeof(c->handle)) != 0;
+}
+
 /*
  * The page is ours to write: we hold the port that the nodes name, or nobody can. What they name is not known when
  * this process has just been continued after a stop; but of a domain that died meanwhile all ports are closed, and what
@@ -118,7 +135,7 @@ static bool may_write(struct console *c)
 	if (named == c->bound_port && console_holds(c))
 		return true;
 	if (c->stood_run != loop_continued())
-		return hyper_dying(c->env->hyper, c->key.domid) && ring_as_left(&c->ring);
+		return is_over(c) && ring_as_left(&c->ring);
 	port = hyper_port(c->env->hyper, c->key.domid, named, &peer);
 	return port == HYPER_PORT_CLOSED || (port == HYPER_PORT_FREE && peer == c->env->self);
 }
@@ -126,7 +143,7 @@ static bool may_write(struct console *c)
 static void refused(struct console *c, const char *what, const char *hint, int err)
 {
 	/* Of one that has just died nobody wants to hear. */
-	if (!hyper_dying(c->env->hyper, c->key.domid) && console_may_say(c, SAID_GUEST))
+	if (!is_over(c) && console_may_say(c, SAID_GUEST))
 		diag(LOG_WARNING, "%s: cannot %s: %s; %s", console_label(c), what, strerror(-err), hint);
 	console_fail(c, EVENT_FAILED_GUEST);
 }
@@ -213,6 +230,11 @@ void console_attach(struct console *c)
 		refused(c, "map its page", "is there a ring-ref in xenstore? it is tried again", err);
 	} else if (err) {
 		console_fail(c, EVENT_FAILED_GUEST); /* the frame number follows */
+	}
+	if (!err && is_strangers(c)) {
+		c->env->stranger(c->env->arg);
+		console_fail(c, EVENT_FAILED_GUEST);
+		err = -ESRCH;
 	}
 	if (err) {
 		let_go(c);

@@ -53,6 +53,7 @@ struct console_env {
 	int64_t stop_end;
 	bool keep_flag;				    /* a successor starts at once: leave CONNECTED */
 	void (*gone)(struct console *c, void *arg); /* holds nothing any more; the owner buries it */
+	void (*stranger)(void *arg); /* a domid has another domain, or it another handle: list them again */
 	void *arg;
 };
 
@@ -140,7 +141,10 @@ void console_check(struct console *c);
 /* The same, if the flag does not read CONNECTED: a glance at the page, to be cast at many. */
 void console_glance(struct console *c);
 
-/* True if its port is held here and the guest has its end of it: it is the domain that it was.  Asks Xen. */
+/*
+ * True if its port is held here and the guest has its end of it. Then it is the domain that it was: it had the handle
+ * when it was attached, and its mapped page keeps its domid from being reused.  Asks Xen.
+ */
 bool console_port_stands(struct console *c);
 
 /* The toolstack gave the living domain another handle. */

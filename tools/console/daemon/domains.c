@@ -283,6 +283,11 @@ static void report_due(struct loop_timer *timer)
 		}
 }
 
+static void list_again(void *arg)
+{
+	domains_refresh(arg);
+}
+
 struct domains *domains_new(struct console_env *env)
 {
 	struct domains *d = calloc(1, sizeof(*d));
@@ -295,6 +300,7 @@ struct domains *domains_new(struct console_env *env)
 	d->check.fire = check_due;
 	d->report.fire = report_due;
 	env->gone = console_gone;
+	env->stranger = list_again;
 	env->arg = d;
 	return d;
 }

@@ -14,7 +14,7 @@
 
 struct domains;
 
-/* An empty set; env->gone and env->arg become this module's.  NULL: no memory. */
+/* An empty set; env->gone, stranger and arg become this module's.  NULL: no memory. */
 struct domains *domains_new(struct console_env *env);
 void domains_free(struct domains *d); /* after domains_stop() and its stopped() */
 

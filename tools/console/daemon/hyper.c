@@ -46,6 +46,14 @@ void hyper_free(struct hyper *h)
 	free(h);
 }
 
+static void take(struct hyper_domain *to, const xc_domaininfo_t *from)
+{
+	to->domid = from->domain;
+	to->dying = from->flags & XEN_DOMINF_dying;
+	to->shut_down = from->flags & XEN_DOMINF_shutdown;
+	memcpy(to->handle, from->handle, sizeof(to->handle));
+}
+
 ssize_t hyper_list(struct hyper *h, uint32_t first, struct hyper_domain **list)
 {
 	struct hyper_domain *all = NULL;
@@ -69,13 +77,8 @@ ssize_t hyper_list(struct hyper *h, uint32_t first, struct hyper_domain **list)
 			return -ENOMEM;
 		}
 		all = more;
-		for (int i = 0; i < got; i++) {
-			all[n].domid = info[i].domain;
-			all[n].dying = info[i].flags & XEN_DOMINF_dying;
-			all[n].shut_down = info[i].flags & XEN_DOMINF_shutdown;
-			memcpy(all[n].handle, info[i].handle, sizeof(all[n].handle));
-			n++;
-		}
+		for (int i = 0; i < got; i++)
+			take(&all[n++], &info[i]);
 		if (got)
 			first = info[got - 1].domain + 1;
 	} while (got == LIST_CHUNK);
@@ -83,12 +86,19 @@ ssize_t hyper_list(struct hyper *h, uint32_t first, struct hyper_domain **list)
 	return n;
 }
 
-bool hyper_dying(struct hyper *h, uint32_t domid)
+int hyper_domain(struct hyper *h, uint32_t domid, struct hyper_domain *domain)
 {
 	xc_domaininfo_t info;
-	int got = xc_domain_getinfolist(h->xc, domid, 1, &info);
+	int got;
 
-	return got == 0 || (got == 1 && (info.domain != domid || info.flags & XEN_DOMINF_dying));
+	errno = 0;
+	got = xc_domain_getinfolist(h->xc, domid, 1, &info);
+	if (got < 0)
+		return errno ? -errno : -EIO;
+	if (got == 0 || info.domain != domid)
+		return -ESRCH;
+	take(domain, &info);
+	return 0;
 }
 
 int hyper_port(struct hyper *h, uint32_t domid, uint32_t port, uint32_t *peer)

@@ -19,9 +19,6 @@ struct hyper_domain {
 	uint8_t handle[16]; /* UUID as the toolstack gave it; need not be unique */
 };
 
-/* True if the domain is dying, or has gone altogether; false also where Xen does not say. */
-bool hyper_dying(struct hyper *h, uint32_t domid);
-
 enum hyper_port {
 	HYPER_PORT_FREE,   /* offered to a domain, and nobody there holds it */
 	HYPER_PORT_HELD,   /* interdomain: both ends there */
@@ -36,6 +33,9 @@ void hyper_free(struct hyper *h);
  * All domains with domid >= first, ascending.  *list is malloc'ed, for the caller to free.  Returns the count or -errno.
  */
 ssize_t hyper_list(struct hyper *h, uint32_t first, struct hyper_domain **list);
+
+/* The one domain.  0, -ESRCH if there is none, or -errno. */
+int hyper_domain(struct hyper *h, uint32_t domid, struct hyper_domain *domain);
 
 #define HYPER_SELF 0x7ff0u /* DOMID_SELF: whose ports evtchn.h calls local */
 

@@ -20,7 +20,7 @@ static bool dying;	   /* as Xen says of the domain */
 static unsigned int notified;
 
 int __wrap_hyper_port(struct hyper *h, uint32_t domid, uint32_t port, uint32_t *peer);
-bool __wrap_hyper_dying(struct hyper *h, uint32_t domid);
+int __wrap_hyper_domain(struct hyper *h, uint32_t domid, struct hyper_domain *domain);
 void __wrap_evtchn_notify(struct evtchn *e, struct evtchn_port *port);
 void __wrap_evtchn_unmask(struct evtchn *e, struct evtchn_port *port);
 void __wrap_evtchn_unbind(struct evtchn *e, struct evtchn_port *port);
@@ -36,11 +36,11 @@ int __wrap_hyper_port(struct hyper *h, uint32_t domid, uint32_t port, uint32_t *
 	return answer;
 }
 
-bool __wrap_hyper_dying(struct hyper *h, uint32_t domid)
+int __wrap_hyper_domain(struct hyper *h, uint32_t domid, struct hyper_domain *domain)
 {
 	(void)h;
-	(void)domid;
-	return dying;
+	*domain = (struct hyper_domain){ .domid = domid, .dying = dying };
+	return 0;
 }
 
 void __wrap_evtchn_notify(struct evtchn *e, struct evtchn_port *port)

@@ -119,6 +119,58 @@ static void a_stop_writes_only_what_nobody_serves(void **state)
 	}
 }
 
+static unsigned int strangers;
+
+int __wrap_evtchn_bind(struct evtchn *e, struct evtchn_port *port, uint32_t domid, uint32_t remote);
+int __wrap_page_map(struct page *to, struct pages *pages, uint32_t domid, bool grant, int64_t frame);
+
+int __wrap_evtchn_bind(struct evtchn *e, struct evtchn_port *port, uint32_t domid, uint32_t remote)
+{
+	(void)e;
+	(void)domid;
+	(void)remote;
+	port->local = 0;
+	return 0;
+}
+
+int __wrap_page_map(struct page *to, struct pages *pages, uint32_t domid, bool grant, int64_t frame)
+{
+	(void)pages;
+	(void)domid;
+	(void)grant;
+	(void)frame;
+	to->at = page;
+	return 0;
+}
+
+static void stranger(void *arg)
+{
+	(void)arg;
+	strangers++;
+}
+
+/* Another domain has come by the domid of one that was let go: it is not served as that one. */
+static void a_stranger_is_not_attached_to(void **state)
+{
+	(void)state;
+	env.stranger = stranger;
+	for (int strange = 1; strange >= 0; strange--) {
+		strangers = 0;
+		c.failed = 0;
+		c.evtchn.local = -1;
+		c.page.at = NULL;
+		c.handle[3] = strange;
+		page->connection = XENCONSOLE_DISCONNECTED;
+		guest_says();
+		console_attach(&c);
+		assert_int_equal(strangers, strange);
+		assert_int_equal(page->connection, strange ? XENCONSOLE_DISCONNECTED : XENCONSOLE_CONNECTED);
+		assert_int_equal(page->out_cons, strange ? 0 : SAID);
+		assert_int_equal(c.failed, strange ? 1u << EVENT_FAILED_GUEST : 0);
+		assert_int_equal(c.evtchn.local, strange ? -1 : 0);
+	}
+}
+
 /* What a domain said last is taken, also by a process that was stopped when it died, but not what another took. */
 static void last_words_are_taken_once(void **state)
 {
@@ -164,6 +216,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_answer_is_no_loss, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_flag_is_not_asserted_on_a_lost_port, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_stop_writes_only_what_nobody_serves, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_stranger_is_not_attached_to, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(last_words_are_taken_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(indexes_of_a_new_page_count, set_up, tear_down),
 	};

@@ -31,9 +31,11 @@ $(BUILD)/$(unit)/test-console-hot: ALL_LDFLAGS += -Wl,--wrap=console_feed,--wrap
 $(BUILD)/$(unit)/test-console-turn: ALL_LDFLAGS += \
 	-Wl,--wrap=console_to_reader,--wrap=console_keep_room,--wrap=evtchn_notify,--wrap=ring_taken
 
-# The port is console-fixture.h's; what somebody types, and how long is waited, the second one's.
+# The port is console-fixture.h's; what can be attached to is the first one's, and what somebody types, and how long is
+# waited, the second one's.
 $(BUILD)/$(unit)/test-console-holds $(BUILD)/$(unit)/test-console-typed: ALL_LDFLAGS += \
-	-Wl,--wrap=hyper_port,--wrap=hyper_dying,--wrap=evtchn_notify,--wrap=evtchn_unmask,--wrap=evtchn_unbind
+	-Wl,--wrap=hyper_port,--wrap=hyper_domain,--wrap=evtchn_notify,--wrap=evtchn_unmask,--wrap=evtchn_unbind
+$(BUILD)/$(unit)/test-console-holds: ALL_LDFLAGS += -Wl,--wrap=evtchn_bind,--wrap=page_map
 $(BUILD)/$(unit)/test-console-typed: ALL_LDFLAGS += -Wl,--wrap=pty_read,--wrap=loop_arm,--wrap=loop_want
 
 $(unit_tests:%=$(BUILD)/$(unit)/%.o): | need-cmocka
