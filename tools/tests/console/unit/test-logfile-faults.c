@@ -528,6 +528,7 @@ static void many_domains_end_while_the_disk_is_full(void **state)
 	disk_heal();
 	until(said("are written again"));
 	until_log_is("guest-b.log", "x");
+	until(log_has("guest-a.log", "[xenconsoled: ")); /* comes last */
 	for (int i = 0; i < 400; i++) {
 		snprintf(name, sizeof(name), "domain %d\n", i);
 		lines += log_has("guest-a.log", name);
