@@ -130,29 +130,6 @@ int store_write(struct store_worker *w, xs_transaction_t t, const char *path, co
 	return answered(w, xs_write(w->xs, t, path, value, (unsigned int)strlen(value)));
 }
 
-int store_remove(struct store_worker *w, xs_transaction_t t, const char *path)
-{
-	if (w->lost)
-		return -ENOTCONN;
-	asking(w);
-	return answered(w, xs_rm(w->xs, t, path));
-}
-
-int store_children(struct store_worker *w, xs_transaction_t t, const char *path, unsigned int *n)
-{
-	char **names;
-	int err;
-
-	*n = 0;
-	if (w->lost)
-		return -ENOTCONN;
-	asking(w);
-	names = xs_directory(w->xs, t, path, n);
-	err = answered(w, names || !errno); /* none may be NULL */
-	free(names);
-	return err;
-}
-
 int store_begin(struct store_worker *w, xs_transaction_t *t)
 {
 	if (w->lost)

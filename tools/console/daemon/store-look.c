@@ -14,8 +14,8 @@
  * removal; that came before the look's second reply, and the second look at port that
  * an absent type causes finds it.
  *
- * Each console costs six requests at first: watch, port, type, ring-ref, limit, and the
- * write of tty; names cost two more. One that is nobody's or another's stops after two
+ * Each console costs nine requests at first: watch, port, type, ring-ref, limit, and
+ * four for tty; names cost two more. One that is nobody's or another's stops after two
  * or three.
  */
 #define _GNU_SOURCE
@@ -131,7 +131,6 @@ int store_do_forget(struct store_worker *w, struct store_follow *f)
 	char path[STORE_PATH], token[TOKEN];
 
 	if (w->xs && f->watched) {
-		store_take_back(w, f);
 		make_token(token, &f->key);
 		store_path(path, &f->key, "");
 		store_unwatch(w, path, token);
@@ -282,9 +281,7 @@ int store_do_look(struct store_worker *w, struct store_follow *f)
 		if (!err)
 			err = read_node(w, f, "/tty", &tty);
 	}
-	if (!err && f->look.nodes.port < 0)
-		err = store_take_back(w, f);
-	if (err == -ESTALE || err == -EAGAIN) {
+	if (err == -ESTALE) {
 		store_want(f, STORE_LOOK);
 		return 0;
 	}

@@ -152,8 +152,6 @@ bool store_probe(struct store_worker *w); /* false: w->lost */
 /* To be freed.  NULs inside have become \1, which no value that means anything has. */
 int store_read(struct store_worker *w, xs_transaction_t t, const char *path, char **value);
 int store_write(struct store_worker *w, xs_transaction_t t, const char *path, const char *value);
-int store_remove(struct store_worker *w, xs_transaction_t t, const char *path);
-int store_children(struct store_worker *w, xs_transaction_t t, const char *path, unsigned int *n);
 int store_begin(struct store_worker *w, xs_transaction_t *t);
 int store_end(struct store_worker *w, xs_transaction_t t, bool commit); /* -EAGAIN: do it all again */
 int store_watch(struct store_worker *w, const char *path, const char *token);
@@ -171,8 +169,6 @@ int store_do_look(struct store_worker *w, struct store_follow *f);
 int store_do_rest(struct store_worker *w, struct store_follow *f);
 int store_do_tty(struct store_worker *w, struct store_follow *f);
 int store_do_publish(struct store_worker *w, struct store_follow *f);
-/* Remove what a tty that was written too late left behind.  -EAGAIN: look again. */
-int store_take_back(struct store_worker *w, struct store_follow *f);
 size_t store_path(char path[STORE_PATH], const struct store_key *key, const char *leaf);
 
 #endif

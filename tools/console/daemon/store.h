@@ -95,11 +95,11 @@ int store_follow(struct store *store, const struct store_key *key);
 void store_forget(struct store *store, const struct store_key *key);
 
 /*
- * Write tty if port is still what the node says and the console ours. A domain may be
- * removed at that very moment: then what the write brought back of its directory is
- * removed again. Cheap to ask at each snapshot: no request is made if the node is known
- * to say so already. Asked again, a newer request replaces an older one. A snapshot
- * follows if nothing was written because the console is another one. 0 or -ENOMEM.
+ * Write tty if port is still what the node says and the console ours; if it has gone
+ * by then, nothing is written. Cheap to ask at each snapshot: no request is made if the
+ * node is known to say so already. Asked again, a newer request replaces an older one. A
+ * snapshot follows if nothing was written because the console is another one. 0 or
+ * -ENOMEM.
  */
 int store_publish(struct store *store, const struct store_key *key, int64_t port, const char *tty);
 

@@ -7,6 +7,8 @@
 
 #include "fake-xenstore.h"
 
+#define FAKE_ABSENT "\177" /* what no node says */
+
 /* Take the lock and wait for the server. False, unlocked and with errno: refused, or gone. */
 static inline bool fake_request(struct xs_handle *h, enum fake_op op, const char *path)
 {
@@ -60,13 +62,14 @@ struct xs_handle *xs_open(unsigned long flags)
 	(void)flags;
 	fake_lock();
 	fake.opened++;
-	errno = ECONNREFUSED;
-	if (!fake.killed) {
+	errno = fake.closed ? fake.closed : ECONNREFUSED;
+	if (!fake.killed && !fake.closed) {
 		h = calloc(1, sizeof(*h));
 		h->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		TAILQ_INIT(&h->watches);
 		TAILQ_INIT(&h->events);
-		TAILQ_INIT(&h->removed);
+		TAILQ_INIT(&h->read);
+		TAILQ_INIT(&h->write);
 		TAILQ_INSERT_TAIL(&fake.handles, h, entry);
 		fake.open++;
 	}
@@ -82,7 +85,8 @@ void xs_close(struct xs_handle *h)
 	TAILQ_REMOVE(&fake.handles, h, entry);
 	fake_clear(&h->watches);
 	fake_clear(&h->events);
-	fake_clear(&h->removed);
+	fake_clear(&h->read);
+	fake_clear(&h->write);
 	close(h->fd);
 	free(h);
 	fake.open--;
@@ -148,10 +152,11 @@ void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigne
 	struct fake_pair *node;
 	char *value = NULL;
 
-	(void)t; /* what it removed is not read again */
 	if (!fake_request(h, FAKE_READ, path))
 		return NULL;
 	node = fake_find(&fake.nodes, path, NULL);
+	if (t) /* the store does not read what it has written in the same one */
+		fake_add(&h->read, path, node ? node->value : FAKE_ABSENT);
 	if (node)
 		value = strdup(node->value);
 	*len = value ? (unsigned int)strlen(value) : 0;
@@ -162,61 +167,26 @@ void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigne
 	return value;
 }
 
+static inline void fake_write(const char *path, const char *value)
+{
+	fake_set(path, value);
+	if (fake.written)
+		fake.written(path);
+}
+
 bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path, const void *data, unsigned int len)
 {
 	char *value;
 
 	if (!fake_request(h, FAKE_WRITE, path))
 		return false;
-	if (t)
-		abort(); /* the store has no use for it */
 	value = strndup(data, len);
-	fake_set(path, value);
+	if (t)
+		fake_add(&h->write, path, value);
+	else
+		fake_write(path, value);
 	free(value);
-	if (fake.written)
-		fake.written(path);
 	return fake_reply(true, 0);
-}
-
-bool xs_rm(struct xs_handle *h, xs_transaction_t t, const char *path)
-{
-	if (!fake_request(h, FAKE_REMOVE, path))
-		return false;
-	if (!t)
-		abort(); /* likewise */
-	fake_add(&h->removed, path, "");
-	return fake_reply(true, 0);
-}
-
-/* NULL where there is none, as malloc(0) may be. The names themselves are not filled in. */
-char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path, unsigned int *num)
-{
-	struct fake_pair *node, *removed;
-	struct fake_pairs names = TAILQ_HEAD_INITIALIZER(names);
-	bool there = false;
-	char *name;
-
-	*num = 0;
-	if (!fake_request(h, FAKE_DIRECTORY, path))
-		return NULL;
-	for (node = TAILQ_FIRST(&fake.nodes); node; node = TAILQ_NEXT(node, entry)) {
-		if (!xs_path_is_subpath(path, node->path) || !strcmp(path, node->path))
-			continue;
-		there = true;
-		for (removed = t ? TAILQ_FIRST(&h->removed) : NULL; removed;
-		     removed = TAILQ_NEXT(removed, entry))
-			if (xs_path_is_subpath(removed->path, node->path))
-				break;
-		name = strndup(node->path + strlen(path) + 1, strcspn(node->path + strlen(path) + 1, "/"));
-		if (!removed && !fake_find(&names, name, NULL)) {
-			fake_add(&names, name, "");
-			++*num;
-		}
-		free(name);
-	}
-	fake_clear(&names);
-	fake_reply(there, ENOENT);
-	return *num ? calloc(*num, sizeof(char *)) : NULL;
 }
 
 xs_transaction_t xs_transaction_start(struct xs_handle *h)
@@ -225,12 +195,24 @@ xs_transaction_t xs_transaction_start(struct xs_handle *h)
 		return XBT_NULL;
 	if (h->began)
 		abort();
-	h->began = fake.changes;
+	h->began = true;
 	fake_reply(true, 0);
 	return 1;
 }
 
-/* Any change since it began is a conflict. */
+/* Does anything that was read say something else by now? */
+static inline bool fake_conflict(struct xs_handle *h)
+{
+	struct fake_pair *p, *node;
+
+	for (p = TAILQ_FIRST(&h->read); p; p = TAILQ_NEXT(p, entry)) {
+		node = fake_find(&fake.nodes, p->path, NULL);
+		if (strcmp(p->value, node ? node->value : FAKE_ABSENT) != 0)
+			return true;
+	}
+	return false;
+}
+
 bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool give_up)
 {
 	struct fake_pair *p;
@@ -240,12 +222,13 @@ bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool give_up)
 		return false;
 	if (t != 1 || !h->began)
 		abort();
-	conflict = !give_up && h->began != fake.changes;
-	h->began = 0;
-	for (p = TAILQ_FIRST(&h->removed); p; p = TAILQ_NEXT(p, entry))
+	h->began = false;
+	conflict = !give_up && fake_conflict(h);
+	for (p = TAILQ_FIRST(&h->write); p; p = TAILQ_NEXT(p, entry))
 		if (!give_up && !conflict)
-			fake_remove(p->path);
-	fake_clear(&h->removed);
+			fake_write(p->path, p->value);
+	fake_clear(&h->read);
+	fake_clear(&h->write);
 	return fake_reply(!conflict, EAGAIN);
 }
 

@@ -25,17 +25,7 @@
 
 #define FAKE_ALL UINT32_MAX
 
-enum fake_op {
-	FAKE_READ,
-	FAKE_WRITE,
-	FAKE_BEGIN,
-	FAKE_END,
-	FAKE_WATCH,
-	FAKE_UNWATCH,
-	FAKE_INTRODUCED,
-	FAKE_REMOVE,
-	FAKE_DIRECTORY
-};
+enum fake_op { FAKE_READ, FAKE_WRITE, FAKE_BEGIN, FAKE_END, FAKE_WATCH, FAKE_UNWATCH, FAKE_INTRODUCED };
 
 struct fake_pair { /* a node, a watch or an event (path and token), or a request */
 	TAILQ_ENTRY(fake_pair) entry;
@@ -50,8 +40,8 @@ struct xs_handle {
 	bool dead, told;
 	int fd;
 	struct fake_pairs watches, events;
-	unsigned int began; /* the number of changes when its transaction, number 1, did; 0: there is none */
-	struct fake_pairs removed;
+	bool began;		       /* a transaction, number 1 */
+	struct fake_pairs read, write; /* in it: what was said, what is to be said */
 };
 
 static struct {
@@ -61,9 +51,9 @@ static struct {
 	struct fake_pairs nodes;
 	TAILQ_HEAD(fake_handles, xs_handle) handles;
 	struct fake_pairs log; /* of requests */
-	unsigned int changes;  /* of nodes, from 1 */
 	unsigned int open, opened;
-	const char *socket;
+	int closed;					 /* why no connection can be opened; 0: one can */
+	const char *socket;				 /* NULL: there is none, but a device */
 	uint32_t introduced;				 /* domid, or 0, or FAKE_ALL */
 	const char *refused;				 /* requests about paths that end so fail, */
 	int refusal;					 /* with this errno */
@@ -118,8 +108,6 @@ static inline void fake_init(void)
 	TAILQ_INIT(&fake.nodes);
 	TAILQ_INIT(&fake.log);
 	TAILQ_INIT(&fake.handles);
-	fake.socket = "/nonexistent/socket";
-	fake.changes = 1;
 }
 
 static inline void fake_fini(void)
@@ -189,7 +177,6 @@ static inline void fake_set(const char *path, const char *value)
 		free(node->value);
 		node->value = strdup(value);
 	}
-	fake.changes++;
 	fake_fire(path, false);
 	fake_unlock();
 }
@@ -204,7 +191,6 @@ static inline void fake_remove(const char *path)
 		if (xs_path_is_subpath(path, node->path))
 			fake_pair_free(&fake.nodes, node);
 	}
-	fake.changes++;
 	fake_fire(path, true);
 	fake_unlock();
 }

@@ -152,23 +152,20 @@ static void nothing_is_written_to_another_console(void **state)
 	assert_int_equal(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 0);
 }
 
-static void (*just_before)(void);
+static enum fake_op moment;
+static void (*change)(void);
 
-static void before_write(enum fake_op op, const char *path)
+/* Once, at that request of the transaction that writes domain 7's tty. */
+static void meanwhile(enum fake_op op, const char *path)
 {
-	if (op != FAKE_WRITE || strcmp(path, path_of(7, 0, "/tty")) != 0)
+	(void)path;
+	if (op != moment)
 		return;
 	fake.hook = NULL;
-	just_before();
+	change();
 }
 
-static void remove_domain(void)
-{
-	fake_remove("/local/domain/7");
-}
-
-/* Domain 7 is changed just before its tty is written. */
-static struct seen *start_too_late(void (*change)(void))
+static struct seen *publish_meanwhile(enum fake_op when, void (*what)(void))
 {
 	struct seen *seen;
 
@@ -177,9 +174,11 @@ static struct seen *start_too_late(void (*change)(void))
 	seen = follow(7);
 	WAIT_FOR(seen->complete);
 	settle();
+	fake_forget();
 	fake_lock();
-	just_before = change;
-	fake.hook = before_write;
+	moment = when;
+	change = what;
+	fake.hook = meanwhile;
 	fake_unlock();
 	publish(7, 5, "/dev/pts/7");
 	return seen;
@@ -197,80 +196,78 @@ static bool exists(const char *path)
 	return node != NULL;
 }
 
+static void remove_domain(void)
+{
+	fake_remove("/local/domain/7");
+}
+
 static void a_removed_domain_is_not_brought_back_to_life(void **state)
 {
-	struct seen *seen = start_too_late(remove_domain);
+	struct seen *seen = publish_meanwhile(FAKE_BEGIN, remove_domain);
 
 	(void)state;
 	WAIT_FOR(seen->nodes.port == -1);
-	assert_int_equal(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 1);
+	settle();
 	assert_false(exists("/local/domain/7"));
-	/* Its directories were removed one by one; that of all domains is not asked about. */
-	assert_int_equal(fake_asked(FAKE_REMOVE, path_of(7, 0, "")), 1);
-	assert_int_equal(fake_asked(FAKE_REMOVE, "/local/domain/7"), 1);
-	assert_int_equal(fake_asked(FAKE_REMOVE, NULL), 2);
-	assert_int_equal(fake_asked(FAKE_DIRECTORY, "/local/domain"), 0);
+	assert_int_equal(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 0);
+	assert_int_equal(fake_asked(FAKE_BEGIN, NULL), fake_asked(FAKE_END, NULL));
 }
 
-static void remove_and_forget(void)
+static void nor_is_one_that_goes_a_moment_later(void **state)
 {
-	struct store_key key = key_of(7, CONSOLE_PRIMARY);
+	struct seen *seen = publish_meanwhile(FAKE_WRITE, remove_domain);
 
-	fake_remove("/local/domain/7");
-	store_forget(fx.store, &key);
+	(void)state;
+	WAIT_FOR(seen->nodes.port == -1);
+	settle();
+	assert_false(exists("/local/domain/7"));
+	assert_int_equal(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 1);
 }
 
 static void nor_is_one_that_is_forgotten_at_once(void **state)
 {
+	publish_meanwhile(FAKE_END, remove_domain);
+
 	(void)state;
-	start_too_late(remove_and_forget);
+	forget(7);
 	WAIT_FOR(fake_asked(FAKE_UNWATCH, NULL));
-	assert_int_equal(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 1);
+	settle();
 	assert_false(exists("/local/domain/7"));
 }
 
-static void remove_port(void)
-{
-	fake_set(path_of(7, 0, "/port"), NULL);
-}
-
-static void a_console_that_is_there_keeps_its_tty(void **state)
-{
-	struct seen *seen = start_too_late(remove_port);
-
-	(void)state;
-	WAIT_FOR(seen->nodes.port == -1);
-	settle();
-	assert_true(tty_is(7, 0, "/dev/pts/7"));
-	forget(7);
-	settle();
-	assert_true(tty_is(7, 0, "/dev/pts/7"));
-}
-
-static void new_incarnation(enum fake_op op, const char *path)
-{
-	(void)path;
-	if (op != FAKE_REMOVE)
-		return;
-	fake.hook = NULL;
-	make_console(7, "9", "xenconsoled");
-}
-
-static void remove_for_another(void)
+static void make_another(void)
 {
 	remove_domain();
-	fake.hook = new_incarnation;
+	make_console(7, "9", "xenconsoled");
 }
 
 static void a_new_domain_of_that_number_is_left_alone(void **state)
 {
-	struct seen *seen = start_too_late(remove_for_another);
+	static const enum fake_op moments[] = { FAKE_BEGIN, FAKE_WRITE, FAKE_END };
+
+	for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+		struct seen *seen = publish_meanwhile(moments[i], make_another);
+
+		WAIT_FOR(seen->nodes.port == 9);
+		settle();
+		assert_true(tty_is(7, 0, ""));
+		tear_down(state);
+		set_up(state);
+	}
+}
+
+static void write_port_otherwise(void)
+{
+	fake_set(path_of(7, 0, "/port"), "0x5");
+}
+
+static void a_transaction_that_somebody_came_between_is_made_again(void **state)
+{
+	publish_meanwhile(FAKE_END, write_port_otherwise);
 
 	(void)state;
-	WAIT_FOR(seen->nodes.port == 9);
-	settle();
-	assert_true(exists(path_of(7, 0, "/ring-ref")));
-	assert_true(tty_is(7, 0, ""));
+	WAIT_FOR(tty_is(7, 0, "/dev/pts/7"));
+	assert_int_equal(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")), 2);
 }
 
 static void one_that_cannot_be_written_does_not_hold_up_the_others(void **state)
@@ -328,9 +325,10 @@ int main(void)
 		TEST(the_newest_is_looked_at_first),
 		TEST(nothing_is_written_to_another_console),
 		TEST(a_removed_domain_is_not_brought_back_to_life),
+		TEST(nor_is_one_that_goes_a_moment_later),
 		TEST(nor_is_one_that_is_forgotten_at_once),
-		TEST(a_console_that_is_there_keeps_its_tty),
 		TEST(a_new_domain_of_that_number_is_left_alone),
+		TEST(a_transaction_that_somebody_came_between_is_made_again),
 		TEST(one_that_cannot_be_written_does_not_hold_up_the_others),
 		TEST(a_newer_request_replaces_an_older_one),
 	};
