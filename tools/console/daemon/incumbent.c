@@ -22,12 +22,17 @@ struct sample {
 	unsigned int seen, held;
 };
 
-static bool sample_port(void *arg, const struct hyper_domain *domain, const struct store_nodes *nodes)
+/* One whose nodes cannot be read is tried again by the store, which also says so. */
+static bool sample_port(void *arg, const struct hyper_domain *domain, const struct store_nodes *nodes,
+			int err)
 {
 	struct sample *s = arg;
 	uint32_t peer;
-	int port = hyper_port(s->hyper, domain->domid, nodes->port, &peer);
+	int port;
 
+	if (err)
+		return true;
+	port = hyper_port(s->hyper, domain->domid, nodes->port, &peer);
 	s->seen++;
 	s->held += port == HYPER_PORT_HELD && peer == s->self;
 	return s->seen < SAMPLE;

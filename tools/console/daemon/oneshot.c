@@ -106,14 +106,19 @@ static bool is_others(struct oneshot *s, const struct hyper_domain *domain, int6
 	return port == HYPER_PORT_HELD || (port == HYPER_PORT_FREE && peer != s->self);
 }
 
-static bool visit(void *arg, const struct hyper_domain *domain, const struct store_nodes *nodes)
+static bool visit(void *arg, const struct hyper_domain *domain, const struct store_nodes *nodes, int err)
 {
 	struct evtchn_port port = { .local = -1, .event = no_event };
 	struct oneshot *s = arg;
 	struct page page = { NULL, PAGE_NONE };
 	struct ring ring;
-	int err;
 
+	if (err) {
+		diag(LOG_WARNING, "%s of domain %" PRIu32 ": cannot read its nodes in xenstore: %s",
+		     nodes->key.kind == CONSOLE_VUART ? "vuart" : "console", domain->domid, strerror(-err));
+		s->failed++;
+		return true;
+	}
 	if (is_others(s, domain, nodes->port)) {
 		s->held++;
 		return true;

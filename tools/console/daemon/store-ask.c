@@ -6,172 +6,141 @@
  * fails as well, the connection is gone.
  */
 #define _GNU_SOURCE
-#include "store-private.h"
+#include "store-ask.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <time.h>
 
-#define KNOCK_S 5
+int64_t store_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
 
 /* Note since when xenstored is asked, for the loop to see that it does not answer. */
-static void asking(struct store_worker *w)
+static void asking(struct store_connection *c)
 {
-	w->asked = store_now();
+	c->asked = store_now();
 	errno = 0;
 }
 
-static int answered(struct store_worker *w, bool ok)
+static int answered(struct store_connection *c, bool ok)
 {
 	int err = ok ? 0 : errno ? errno : EIO;
 
-	w->asked = 0;
+	c->asked = 0;
 	if (ok || err == ENOENT || err == EACCES || err == EAGAIN)
 		return -err;
-	return store_probe(w) ? -err : -ENOTCONN;
+	return store_probe(c) ? -err : -ENOTCONN;
 }
 
-bool store_probe(struct store_worker *w)
+int store_open(struct store_connection *c)
+{
+	int err = 0;
+
+	c->lost = false;
+	asking(c);
+	c->xs = xs_open(0);
+	if (!c->xs)
+		err = errno ? -errno : -EIO;
+	c->asked = 0;
+	return err;
+}
+
+void store_close(struct store_connection *c)
+{
+	xs_close(c->xs);
+	c->xs = NULL;
+	c->lost = false;
+}
+
+bool store_probe(struct store_connection *c)
 {
 	unsigned int len;
 	void *value;
 	bool ok;
 
-	if (w->lost)
+	if (c->lost)
 		return false;
-	asking(w);
-	value = xs_read(w->xs, XBT_NULL, "domid", &len);
+	asking(c);
+	value = xs_read(c->xs, XBT_NULL, "domid", &len);
 	ok = value || errno == ENOENT || errno == EACCES;
-	w->asked = 0;
+	c->asked = 0;
 	free(value);
-	w->lost = !ok;
+	c->lost = !ok;
 	return ok;
 }
 
-/*
- * xs_open() falls back to the kernel's device when the socket is dead, and there
- * requests to a xenstored that is gone wait for ever. So knock at the socket first, if
- * that is the way in. xenstored lets one or two wait at its door, so that several
- * workers queue up here; when it is stopped, not for ever.
- */
-static int knock(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct timeval patience = { .tv_sec = KNOCK_S };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		err = errno == EAGAIN ? -ETIMEDOUT : -errno;
-	close(fd);
-	return err;
-}
-
-int store_connect(struct store_worker *w)
-{
-	struct store *st = w->store;
-	int err = 0;
-
-	w->lost = false;
-	asking(w);
-	pthread_mutex_lock(&st->opening);
-	if (st->socket[0])
-		err = knock(st->socket);
-	if (!err) {
-		w->xs = xs_open(0);
-		if (!w->xs)
-			err = errno ? -errno : -EIO;
-	}
-	pthread_mutex_unlock(&st->opening);
-	w->asked = 0;
-	if (err || w->id)
-		return err;
-	err = store_watch(w, "@introduceDomain", STORE_DOMAINS);
-	if (!err)
-		err = store_watch(w, "@releaseDomain", STORE_DOMAINS);
-	if (err) {
-		xs_close(w->xs);
-		w->xs = NULL;
-	}
-	return err;
-}
-
-int store_read(struct store_worker *w, xs_transaction_t t, const char *path, char **value)
+int store_read(struct store_connection *c, xs_transaction_t t, const char *path, char **value)
 {
 	unsigned int len;
 	int err;
 
 	*value = NULL;
-	if (w->lost)
+	if (c->lost)
 		return -ENOTCONN;
-	asking(w);
-	*value = xs_read(w->xs, t, path, &len);
-	err = answered(w, *value != NULL);
+	asking(c);
+	*value = xs_read(c->xs, t, path, &len);
+	err = answered(c, *value != NULL);
 	for (unsigned int i = 0; !err && i < len; i++)
 		if (!(*value)[i])
 			(*value)[i] = '\1';
 	return err;
 }
 
-int store_write(struct store_worker *w, xs_transaction_t t, const char *path, const char *value)
+int store_write(struct store_connection *c, xs_transaction_t t, const char *path, const char *value)
 {
-	if (w->lost)
+	if (c->lost)
 		return -ENOTCONN;
-	asking(w);
-	return answered(w, xs_write(w->xs, t, path, value, (unsigned int)strlen(value)));
+	asking(c);
+	return answered(c, xs_write(c->xs, t, path, value, (unsigned int)strlen(value)));
 }
 
-int store_begin(struct store_worker *w, xs_transaction_t *t)
+int store_begin(struct store_connection *c, xs_transaction_t *t)
 {
-	if (w->lost)
+	if (c->lost)
 		return -ENOTCONN;
-	asking(w);
-	*t = xs_transaction_start(w->xs);
-	return answered(w, *t != XBT_NULL);
+	asking(c);
+	*t = xs_transaction_start(c->xs);
+	return answered(c, *t != XBT_NULL);
 }
 
-int store_end(struct store_worker *w, xs_transaction_t t, bool commit)
+int store_end(struct store_connection *c, xs_transaction_t t, bool commit)
 {
-	if (w->lost)
+	if (c->lost)
 		return -ENOTCONN;
-	asking(w);
-	return answered(w, xs_transaction_end(w->xs, t, !commit));
+	asking(c);
+	return answered(c, xs_transaction_end(c->xs, t, !commit));
 }
 
-int store_watch(struct store_worker *w, const char *path, const char *token)
+int store_watch(struct store_connection *c, const char *path, const char *token)
 {
-	if (w->lost)
+	if (c->lost)
 		return -ENOTCONN;
-	asking(w);
-	return answered(w, xs_watch(w->xs, path, token));
+	asking(c);
+	return answered(c, xs_watch(c->xs, path, token));
 }
 
-int store_unwatch(struct store_worker *w, const char *path, const char *token)
+int store_unwatch(struct store_connection *c, const char *path, const char *token)
 {
-	if (w->lost)
+	if (c->lost)
 		return -ENOTCONN;
-	asking(w);
-	return answered(w, xs_unwatch(w->xs, path, token));
+	asking(c);
+	return answered(c, xs_unwatch(c->xs, path, token));
 }
 
-/* False may also mean that the request failed; who asks must take the safe side then. */
-bool store_introduced(struct store_worker *w, uint32_t domid)
+bool store_introduced(struct store_connection *c, uint32_t domid)
 {
 	bool known;
 
-	if (w->lost)
+	if (c->lost)
 		return false;
-	asking(w);
-	known = xs_is_domain_introduced(w->xs, domid);
-	w->asked = 0;
+	asking(c);
+	known = xs_is_domain_introduced(c->xs, domid);
+	c->asked = 0;
 	return known;
 }

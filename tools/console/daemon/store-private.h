@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the files of the store share: store.c, the loop's side; store-queue.c, where the
- * two sides meet; store-worker.c, a thread and its connection; store-ask.c, single
- * requests; store-look.c, what is asked and in which order; store-tty.c, what is
- * written. A worker's functions run in its thread.
+ * two sides meet; store-worker.c, a thread and its connection; store-look.c, what is
+ * watched and looked at; store-tty.c, what is written. Beneath them, and for a survey
+ * too: store-ask.h and store-nodes.h. A worker's functions run in its thread.
  */
 #ifndef DAEMON_STORE_PRIVATE_H
 #define DAEMON_STORE_PRIVATE_H
@@ -11,16 +11,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/queue.h>
-#include <xenstore.h>
 
 #include "loop.h"
 #include "store.h"
-#include "store-parse.h"
+#include "store-ask.h"
+#include "store-nodes.h"
 
 #define STORE_WORKERS 16 /* more do not make xenstored answer faster */
 #define STORE_SHARE 16	 /* consoles that a worker gets before the next one is started */
-#define STORE_PATH 64	 /* of any node that is asked for, with its terminator */
-#define STORE_SOCKET 108
 
 #define STORE_BEAT_MS 5000
 #define STORE_REST_MS 1000
@@ -38,13 +36,6 @@ enum store_work {
 	STORE_KINDS,
 	STORE_RESTING = STORE_KINDS, /* the queue of those that failed, whatever their work */
 	STORE_QUEUES,
-};
-
-/* A snapshot that owns what it points to. */
-struct store_look {
-	struct store_nodes nodes; /* but for name and bad_value, which are set when it is delivered */
-	char *name;
-	char bad_value[STORE_PRINTABLE + 1];
 };
 
 struct store_follow {
@@ -79,8 +70,7 @@ struct store_worker {
 	struct store *store;
 	unsigned int id; /* 0 also watches for domains that come and go, and feels for the heartbeat */
 	pthread_t thread;
-	int wake;	       /* an eventfd */
-	_Atomic int64_t asked; /* when the request that is under way was made; 0: none is */
+	int wake; /* an eventfd */
 
 	/* Under store->lock. */
 	struct store_follows all, todo[STORE_QUEUES];
@@ -89,9 +79,8 @@ struct store_worker {
 	bool probe;	     /* find out whether the connection still stands */
 
 	/* The thread's own. */
-	struct xs_handle *xs; /* NULL: not connected */
-	bool lost;	      /* xs is of no use any more */
-	int64_t since;	      /* connected */
+	struct store_connection conn; /* but for its asked */
+	int64_t since;		      /* connected */
 	int64_t retry_at;
 	int backoff; /* ms */
 	int64_t rest_until;
@@ -125,7 +114,6 @@ struct store {
 };
 
 /* store-queue.c.  Those named _locked want store->lock held. */
-int64_t store_now(void);
 void store_wake(int eventfd);
 struct store_follow **store_find_locked(struct store *st, const struct store_key *key); /* in its chain */
 void store_want_locked(struct store_follow *f, enum store_work kind);
@@ -143,21 +131,6 @@ void store_destroy(struct store *st);
 /* store-worker.c */
 void *store_worker_run(void *worker);
 
-/*
- * store-ask.c: one request each. 0 or -errno as xenstored answered; -ENOTCONN, with
- * w->lost set, if it did not.
- */
-int store_connect(struct store_worker *w);
-bool store_probe(struct store_worker *w); /* false: w->lost */
-/* To be freed.  NULs inside have become \1, which no value that means anything has. */
-int store_read(struct store_worker *w, xs_transaction_t t, const char *path, char **value);
-int store_write(struct store_worker *w, xs_transaction_t t, const char *path, const char *value);
-int store_begin(struct store_worker *w, xs_transaction_t *t);
-int store_end(struct store_worker *w, xs_transaction_t t, bool commit); /* -EAGAIN: do it all again */
-int store_watch(struct store_worker *w, const char *path, const char *token);
-int store_unwatch(struct store_worker *w, const char *path, const char *token);
-bool store_introduced(struct store_worker *w, uint32_t domid);
-
 /* The token of the watches for domains that come and go. */
 #define STORE_DOMAINS "domains"
 
@@ -169,6 +142,5 @@ int store_do_look(struct store_worker *w, struct store_follow *f);
 int store_do_rest(struct store_worker *w, struct store_follow *f);
 int store_do_tty(struct store_worker *w, struct store_follow *f);
 int store_do_publish(struct store_worker *w, struct store_follow *f);
-size_t store_path(char path[STORE_PATH], const struct store_key *key, const char *leaf);
 
 #endif

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 /* What a piece of work makes superfluous. */
@@ -27,14 +26,6 @@ static const unsigned int covers[STORE_KINDS] = {
 	[STORE_PUBLISH] = 1 << STORE_PUBLISH,
 	[STORE_DOUBT] = 1 << STORE_DOUBT,
 };
-
-int64_t store_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 void store_wake(int fd)
 {
@@ -98,7 +89,7 @@ static struct store_follow *take_kind(struct store_worker *w, enum store_work ki
 
 struct store_follow *store_take(struct store_worker *w, enum store_work *kind)
 {
-	int kinds = w->xs ? STORE_KINDS : STORE_FORGET + 1;
+	int kinds = w->conn.xs ? STORE_KINDS : STORE_FORGET + 1;
 	struct store_follow *f = NULL;
 
 	pthread_mutex_lock(&w->store->lock);
@@ -112,12 +103,12 @@ struct store_follow *store_take(struct store_worker *w, enum store_work *kind)
 
 bool store_idle_locked(const struct store_worker *w)
 {
-	int kinds = w->xs ? STORE_DOUBT : STORE_FORGET + 1;
+	int kinds = w->conn.xs ? STORE_DOUBT : STORE_FORGET + 1;
 
 	for (int k = 0; k < kinds; k++)
 		if (!TAILQ_EMPTY(&w->todo[k]))
 			return false;
-	return !w->xs || !w->doubts || TAILQ_EMPTY(&w->todo[STORE_DOUBT]);
+	return !w->conn.xs || !w->doubts || TAILQ_EMPTY(&w->todo[STORE_DOUBT]);
 }
 
 void store_rest(struct store_follow *f, enum store_work kind)

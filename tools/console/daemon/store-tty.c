@@ -20,37 +20,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int read_port(struct store_worker *w, xs_transaction_t t, const struct store_key *key, int64_t *port)
-{
-	char path[STORE_PATH], *value;
-	int err;
-
-	store_path(path, key, "/port");
-	err = store_read(w, t, path, &value);
-	*port = value ? store_parse_port(value) : -1;
-	free(value);
-	return err == -ENOENT ? 0 : err;
-}
-
 /* -ESTALE: it is another port now.  -EAGAIN: somebody came between. */
-static int write_if_port(struct store_worker *w, const struct store_key *key, int64_t port, const char *tty)
+static int write_if_port(struct store_connection *c, const struct store_key *key, int64_t port,
+			 const char *tty)
 {
 	char path[STORE_PATH];
 	xs_transaction_t t;
 	int64_t there;
-	int err = store_begin(w, &t);
+	int err = store_begin(c, &t);
 
 	if (err)
 		return err;
-	err = read_port(w, t, key, &there);
+	err = store_read_port(c, t, key, &there);
 	if (!err && there != port)
 		err = -ESTALE;
 	store_path(path, key, "/tty");
 	if (!err)
-		err = store_write(w, t, path, tty);
+		err = store_write(c, t, path, tty);
 	if (!err)
-		return store_end(w, t, true);
-	store_end(w, t, false);
+		return store_end(c, t, true);
+	store_end(c, t, false);
 	return err;
 }
 
@@ -80,10 +69,10 @@ int store_do_publish(struct store_worker *w, struct store_follow *f)
 	if (!tty)
 		return 0;
 	right = f->node_tty && !strcmp(tty, f->node_tty);
-	if (f->look.nodes.port < 0 || f->look.nodes.type != STORE_TYPE_OURS)
+	if (!store_ours(&f->look))
 		err = -ESTALE;
 	else
-		err = right ? 0 : write_if_port(w, &f->key, port, tty);
+		err = right ? 0 : write_if_port(&w->conn, &f->key, port, tty);
 	if (!err) {
 		f->echo |= !right;
 		free(f->node_tty);
@@ -102,12 +91,10 @@ int store_do_publish(struct store_worker *w, struct store_follow *f)
 
 int store_do_tty(struct store_worker *w, struct store_follow *f)
 {
-	char path[STORE_PATH], *tty;
-	int err;
+	char *tty;
+	int err = store_read_leaf(&w->conn, XBT_NULL, &f->key, "/tty", &tty);
 
-	store_path(path, &f->key, "/tty");
-	err = store_read(w, XBT_NULL, path, &tty);
-	if (err && err != -ENOENT)
+	if (err)
 		return err;
 	if (!tty || !f->node_tty || strcmp(tty, f->node_tty) != 0)
 		store_want(f, STORE_LOOK);

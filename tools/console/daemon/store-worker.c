@@ -14,14 +14,66 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "diag.h"
 
+#define KNOCK_S 5
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_LAST_MS 5000
+
+/*
+ * xs_open() falls back to the kernel's device when the socket is dead, and there
+ * requests to a xenstored that is gone wait for ever. So knock at the socket first, if
+ * that is the way in. xenstored lets one or two wait at its door, so that several
+ * workers queue up here; when it is stopped, not for ever.
+ */
+static int knock(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct timeval patience = { .tv_sec = KNOCK_S };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		err = errno == EAGAIN ? -ETIMEDOUT : -errno;
+	close(fd);
+	return err;
+}
+
+static int connect_worker(struct store_worker *w)
+{
+	struct store *st = w->store;
+	int err = 0;
+
+	w->conn.asked = store_now();
+	pthread_mutex_lock(&st->opening);
+	if (st->socket[0])
+		err = knock(st->socket);
+	if (!err)
+		err = store_open(&w->conn);
+	pthread_mutex_unlock(&st->opening);
+	w->conn.asked = 0;
+	if (err || w->id)
+		return err;
+	err = store_watch(&w->conn, "@introduceDomain", STORE_DOMAINS);
+	if (!err)
+		err = store_watch(&w->conn, "@releaseDomain", STORE_DOMAINS);
+	if (err)
+		store_close(&w->conn);
+	return err;
+}
 
 static void complain(struct store_follow *f, enum store_work kind, int err)
 {
@@ -55,9 +107,9 @@ static int patience(struct store_worker *w)
 	pthread_mutex_unlock(&w->store->lock);
 	if (!idle)
 		return 0;
-	if (w->xs && !resting)
+	if (w->conn.xs && !resting)
 		return -1;
-	until = (w->xs ? w->rest_until : w->retry_at) - store_now();
+	until = (w->conn.xs ? w->rest_until : w->retry_at) - store_now();
 	return until > 0 ? (int)until : 0;
 }
 
@@ -65,7 +117,7 @@ static void wait_for_work(struct store_worker *w)
 {
 	struct pollfd fds[] = {
 		{ .fd = w->wake, .events = POLLIN },
-		{ .fd = w->xs ? xs_fileno(w->xs) : -1, .events = POLLIN },
+		{ .fd = w->conn.xs ? xs_fileno(w->conn.xs) : -1, .events = POLLIN },
 	};
 	eventfd_t count;
 
@@ -94,9 +146,7 @@ static void back_off(struct store_worker *w)
 /* One that breaks again and again is not made again at once, so as not to fill the log. */
 static void disconnect(struct store_worker *w)
 {
-	xs_close(w->xs);
-	w->xs = NULL;
-	w->lost = false;
+	store_close(&w->conn);
 	if (store_now() - w->since >= BACKOFF_LAST_MS)
 		w->backoff = BACKOFF_FIRST_MS;
 	back_off(w);
@@ -130,7 +180,7 @@ static void reconnect(struct store_worker *w)
 {
 	if (store_now() < w->retry_at)
 		return;
-	if (store_connect(w) < 0) {
+	if (connect_worker(w) < 0) {
 		back_off(w);
 		return;
 	}
@@ -147,14 +197,14 @@ static void take_events(struct store_worker *w)
 {
 	char **event;
 
-	while ((event = xs_check_watch(w->xs))) {
+	while ((event = xs_check_watch(w->conn.xs))) {
 		store_event(w, event[XS_WATCH_PATH], event[XS_WATCH_TOKEN]);
 		free(event);
 	}
 	if (errno == ENOMEM)
-		w->lost = true; /* with it an event is gone, and only beginning anew tells which */
+		w->conn.lost = true; /* with it an event is gone, and only beginning anew tells which */
 	else if (errno != EAGAIN)
-		store_probe(w);
+		store_probe(&w->conn);
 }
 
 static void probe_if_asked(struct store_worker *w)
@@ -165,8 +215,8 @@ static void probe_if_asked(struct store_worker *w)
 	probe = w->probe;
 	w->probe = false;
 	pthread_mutex_unlock(&w->store->lock);
-	if (probe && w->xs)
-		store_probe(w);
+	if (probe && w->conn.xs)
+		store_probe(&w->conn);
 }
 
 static void work(struct store_worker *w)
@@ -189,7 +239,7 @@ static void work(struct store_worker *w)
 		return; /* f is gone */
 	if (!err) {
 		f->complained &= ~(1u << kind);
-	} else if (w->lost) {
+	} else if (w->conn.lost) {
 		store_want(f, kind);
 	} else {
 		complain(f, kind, err);
@@ -201,16 +251,16 @@ static void run(struct store_worker *w)
 {
 	while (!ending(w)) {
 		wait_for_work(w);
-		if (!w->xs)
+		if (!w->conn.xs)
 			reconnect(w);
 		probe_if_asked(w);
-		if (w->xs && !w->lost) {
+		if (w->conn.xs && !w->conn.lost) {
 			take_events(w);
 			store_rested(w);
 		}
-		if (!w->lost)
+		if (!w->conn.lost)
 			work(w);
-		if (w->xs && w->lost)
+		if (w->conn.xs && w->conn.lost)
 			disconnect(w);
 	}
 }
@@ -223,7 +273,7 @@ static int begin(struct store_worker *w)
 
 	if (w->id > 0)
 		return 0; /* in its own time, as after a loss */
-	err = store_connect(w);
+	err = connect_worker(w);
 	w->since = store_now();
 	st->up = !err;
 	pthread_mutex_lock(&st->lock);
@@ -242,7 +292,7 @@ void *store_worker_run(void *worker)
 	w->backoff = BACKOFF_FIRST_MS;
 	if (!begin(w))
 		run(w);
-	xs_close(w->xs);
+	store_close(&w->conn);
 	pthread_mutex_lock(&st->lock);
 	last = --st->threads == 0 && st->abandoned;
 	pthread_cond_broadcast(&st->changed);

@@ -34,9 +34,7 @@ _Static_assert(DOUBTS_PER_BEAT >= STORE_WORKERS, "each worker has one at least")
 
 static void tell_nodes(struct store *st, struct store_look *look)
 {
-	look->nodes.name = look->name;
-	look->nodes.bad_value = look->nodes.bad ? look->bad_value : NULL;
-	st->events->nodes(st->arg, &look->nodes);
+	st->events->nodes(st->arg, store_nodes_of(look));
 	free(look->name);
 }
 
@@ -83,7 +81,7 @@ static void feel_pulse(struct store *st)
 	bool stalled = false;
 
 	for (unsigned int i = 0; i < st->workers; i++) {
-		int64_t asked = st->worker[i]->asked;
+		int64_t asked = st->worker[i]->conn.asked;
 
 		stalled |= asked && store_now() - asked >= st->stall_ms;
 	}

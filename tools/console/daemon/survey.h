@@ -12,16 +12,18 @@
 #include "hyper.h"
 #include "store.h"
 
-typedef bool survey_found(void *arg, const struct hyper_domain *domain, const struct store_nodes *nodes);
+/* err: its nodes could not be read, and this is why; then nodes has its key alone. */
+typedef bool survey_found(void *arg, const struct hyper_domain *domain, const struct store_nodes *nodes,
+			  int err);
 
 /*
- * Call found() for each console of ours (type absent or "xenconsoled") that has a
- * port, domids ascending, until it returns false. nodes has port and type, and if complete is wanted
- * all but tty.  0 or -errno: the domains cannot be listed, xenstored is not there.
+ * Call found() for each console of ours (type absent or "xenconsoled") that has a port, and for each whose
+ * nodes cannot be read, domids ascending, until it returns false. nodes has port and type, and if complete
+ * is wanted all but tty.  0 or -errno: the domains cannot be listed, xenstored is not there or has gone.
  */
 int survey(struct hyper *hyper, uint32_t self, bool vuart, bool complete, survey_found *found, void *arg);
 
-/* Our own domid, as /tool/xenconsoled/domid has it; 0 without. -errno: xenstored is not there. */
+/* Our own domid, as xenstored has it for whoever asks; 0 if it does not say. -errno: it is not there. */
 int survey_self(uint32_t *self);
 
 #endif

@@ -5,6 +5,8 @@ The old backend is the distribution's xenconsoled, which never writes the flag. 
 looks at it; linux71 drops what it prints while DISCONNECTED, replay keeps it.
 """
 
+import errno
+import os
 import re
 import signal
 from pathlib import Path
@@ -15,6 +17,7 @@ from faultlib import start_within
 from helpers import (PATIENCE, converse, log_is, logged, numbered, one_shot, report, serve,
                      tty_of, until)
 from hostlib import CONNECTED, DISCONNECTED, XENCONSOLED, wait_for
+from storelib import StoreProxy
 
 MODES = ["old", "linux71", "replay"]
 
@@ -269,6 +272,22 @@ def test_one_shot_without_xenstored_midway(host, option):
     host.stop_store()
     assert shot.wait(PATIENCE) == 1
     assert "cannot reach" in shot.output and "marked" not in shot.output
+
+
+@pytest.mark.parametrize("name", ["EIO", "EACCES"])
+def test_one_shot_and_a_node_that_cannot_be_read(host, name):
+    """That console is named and counted, the others are done, and the status says that something failed."""
+    first, poor, last = (host.create(name=one) for one in ("first", "poor", "last"))
+    for domain in (first, poor, last):
+        domain.console().flag = CONNECTED
+    for leaf in ("port", "limit"):
+        with StoreProxy(host, f"/{poor.domid}/console/{leaf}".encode(), name) as proxy:
+            shot = start_within(host, "", "--disconnect", f"--log-dir={host.log_dir}", env=proxy.env)
+            assert shot.wait(PATIENCE) == 1
+        named = f"console of domain {poor.domid}: cannot read its nodes in xenstore: {os.strerror(getattr(errno, name))}"
+        assert shot.output.count(named) == 1 and shot.output.count("cannot") == 1
+        assert "2 consoles marked disconnected, 0 left to the daemon that holds them, 1 failed" in shot.output
+        assert [d.console().flag for d in (first, poor, last)] == [DISCONNECTED, CONNECTED, DISCONNECTED]
 
 
 @pytest.mark.parametrize("option", ["--disconnect", "--reconnect"])

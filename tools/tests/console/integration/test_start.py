@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Who comes first does not matter: guest, daemon, xenstored, in any order."""
 
-import contextlib
 import signal
-import socket
 import struct
-import threading
 
 import pytest
 
 from helpers import PATIENCE, converse, log_is, logged, numbered, serve, tty_of, until
 from hostlib import DISCONNECTED, Host
+from storelib import StoreProxy
 
 
 @pytest.mark.parametrize("mode", ["old", "linux71", "replay"])
@@ -141,47 +139,12 @@ def test_xenstored_starts_anew(host):
     assert daemon.running()
 
 
-class MutedStore:
-    """A socket that is xenstored's, but for one kind of request, which is never answered."""
-
-    def __init__(self, host, word):
-        self.host, self.word, self.asked = host, word, threading.Event()
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.path = str(host.dir / "muted")
-        self.socket.bind(self.path)
-        self.socket.listen(64)
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, server = self.socket.accept()[0], socket.socket(socket.AF_UNIX)
-                server.connect(self.host.env["XENSTORED_PATH"])
-                for pair in ((client, server), (server, client)):
-                    threading.Thread(target=self.pump, args=pair, daemon=True).start()
-
-    def pump(self, source, target):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                if self.word in data:
-                    self.asked.set()
-                else:
-                    target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-
-@pytest.mark.parametrize("word", [b"/tool/xenconsoled/domid", b"/console/port"])
+@pytest.mark.parametrize("word", [b"domid", b"/console/port"])
 def test_stopped_while_it_asks_the_store(host, word):
     """Before the loop runs xenstored is waited for; a daemon that was told to end does not."""
     host.create()
-    with MutedStore(host, word) as muted:
-        daemon = host.start_daemon("--log=none", env={"XENSTORED_PATH": muted.path})
+    with StoreProxy(host, word) as muted:
+        daemon = host.start_daemon("--log=none", env=muted.env)
         assert muted.asked.wait(PATIENCE)
         assert daemon.stop(PATIENCE) == -signal.SIGTERM
     host.start_daemon(wait=True)
@@ -196,3 +159,30 @@ def test_stopped_before_the_store_answers(host):
     assert daemon.stop(PATIENCE) == -signal.SIGTERM
     host.store.thaw()
     host.start_daemon(wait=True)
+
+
+@pytest.mark.parametrize("error", ["EIO", "EACCES", "E2BIG"])
+def test_node_that_cannot_be_read(host, error):
+    """It costs its own console a retry, nobody else's anything, and is said once."""
+    poor, other = host.create(name="poor"), host.create(name="other")
+    with StoreProxy(host, f"/{poor.domid}/console/port".encode(), error) as proxy:
+        daemon = host.start_daemon(env=proxy.env)
+        converse(host, daemon, other, other.guest(), "served")
+        until(lambda: f"domain {poor.domid}: xenstored refuses" in daemon.output, "it to be said")
+        proxy.asked.clear()
+        assert proxy.asked.wait(PATIENCE)
+        assert daemon.output.count("xenstored refuses") == 1
+        proxy.word = b""
+        converse(host, daemon, poor, poor.guest(), "served at last")
+
+
+def test_whoever_serves_new_domains_is_served(host):
+    """/tool/xenconsoled/domid is no name of ours: it tells a toolstack which domain serves new consoles.
+    What ours is stands at domid, where everybody finds his own."""
+    daemon_domain = host.create(name="other", domid=5)
+    host.store_write("/tool/xenconsoled/domid", 5)
+    framed = host.create(name="framed")
+    host.inject("map-grant", times=0, domid=framed.domid)
+    daemon = host.start_daemon()
+    for domain in (daemon_domain, framed):
+        converse(host, daemon, domain, domain.guest(), "served")
