@@ -20,6 +20,15 @@ struct store_connection {
 
 int64_t store_now(void); /* CLOCK_MONOTONIC in ms */
 
+/*
+ * store-way.c. The socket, where xenstored is reached by it alone; from then on store_open() tries
+ * nothing else. False, and path is empty: libxenstore may take the kernel's device as well. To be
+ * called before there are threads, since it sets a variable of the environment.
+ */
+bool store_way(char path[STORE_SOCKET]);
+/* The rule: may a host with these two files reach xenstored by the kernel's device, too? */
+bool store_has_device(const char *capabilities, const char *pid_file);
+
 /* 0 or -errno, also for those below: as xenstored answered, or -ENOTCONN, with c->lost set, if it did not. */
 int store_open(struct store_connection *c);
 void store_close(struct store_connection *c);

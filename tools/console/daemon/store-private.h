@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the files of the store share: store.c, the loop's side; store-queue.c, where the
- * two sides meet; store-worker.c, a thread and its connection; store-look.c, what is
- * watched and looked at; store-tty.c, what is written. Beneath them, and for a survey
- * too: store-ask.h and store-nodes.h. A worker's functions run in its thread.
+ * two sides meet; store-worker.c, a thread; store-link.c, its connection; store-look.c,
+ * what is watched and looked at; store-tty.c, what is written. Beneath them, and for a
+ * survey too: store-ask.h and store-nodes.h. A worker's functions run in its thread.
  */
 #ifndef DAEMON_STORE_PRIVATE_H
 #define DAEMON_STORE_PRIVATE_H
@@ -23,6 +23,7 @@
 #define STORE_BEAT_MS 5000
 #define STORE_REST_MS 1000
 #define STORE_CONNECT_MS 10000
+#define STORE_BACKOFF_MS 50 /* after a first failure */
 
 /* What a worker may have to do for a console; the most urgent first. */
 enum store_work {
@@ -78,11 +79,13 @@ struct store_worker {
 	unsigned int doubts; /* that may be looked into before the next heartbeat */
 	bool probe;	     /* find out whether the connection still stands */
 
-	/* The thread's own. */
-	struct store_connection conn; /* but for its asked */
-	int64_t since;		      /* connected */
+	/* The thread's own, but for conn.asked. */
+	struct store_connection conn;
+	int silent;    /* a connection that says nothing, and tells when xenstored goes; or -1 */
+	int64_t since; /* connected */
 	int64_t retry_at;
-	int backoff; /* ms */
+	int backoff; /* ms, from STORE_BACKOFF_MS on */
+	bool said;   /* that it cannot connect */
 	int64_t rest_until;
 };
 
@@ -91,7 +94,7 @@ struct store {
 	const struct store_events *events;
 	void *arg;
 	bool names;
-	char socket[STORE_SOCKET]; /* xenstored's; empty: it is reached through the kernel's device */
+	char socket[STORE_SOCKET]; /* xenstored's, see store_way() */
 	int wake;		   /* an eventfd, written when ready or domains is no longer empty */
 	struct loop_fd source;	   /* the loop's interest in it */
 	struct loop_timer beat;
@@ -130,6 +133,14 @@ void store_destroy(struct store *st);
 
 /* store-worker.c */
 void *store_worker_run(void *worker);
+
+/* store-link.c */
+int store_link_first(struct store_worker *w);
+int64_t store_link_due(struct store_worker *w); /* to be made again; -1: when the first worker wakes it */
+void store_link_again(struct store_worker *w);	/* if it is due */
+void store_link_probe(struct store_worker *w, bool hung_up); /* if somebody asked for it */
+void store_link_lost(struct store_worker *w);
+void store_link_close(struct store_worker *w);
 
 /* The token of the watches for domains that come and go. */
 #define STORE_DOMAINS "domains"

@@ -139,6 +139,8 @@ static int start_worker(struct store *st)
 		return -ENOMEM;
 	w->store = st;
 	w->id = st->workers;
+	w->silent = -1;
+	w->backoff = STORE_BACKOFF_MS;
 	TAILQ_INIT(&w->all);
 	for (int i = 0; i < STORE_QUEUES; i++)
 		TAILQ_INIT(&w->todo[i]);
@@ -199,7 +201,6 @@ static int first_connection(struct store *st)
 static struct store *make(struct loop *loop, const struct store_events *events, void *arg, bool names)
 {
 	struct store *st = calloc(1, sizeof(*st));
-	const char *socket = xs_daemon_socket();
 	pthread_condattr_t monotonic;
 
 	if (!st)
@@ -214,8 +215,7 @@ static struct store *make(struct loop *loop, const struct store_events *events, 
 	st->source.ready = told;
 	st->beat.fire = beat;
 	TAILQ_INIT(&st->ready);
-	if (socket && strlen(socket) < STORE_SOCKET && access(socket, F_OK) == 0)
-		strcpy(st->socket, socket);
+	store_way(st->socket);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&st->changed, &monotonic);

@@ -5,8 +5,8 @@
  * libxenstore blocks for as long as xenstored does, and never tells that
  * xenstored is gone.  So the loop asks nothing directly: it follows consoles,
  * and gets snapshots of their nodes when they matter.  Workers own the
- * connections; a heartbeat finds a lost xenstored; reconnecting, with back-off,
- * puts the watches right and looks at everything again.
+ * connections; one that says nothing tells when xenstored goes, and a heartbeat finds
+ * one that hangs; reconnecting puts the watches right and looks at everything again.
  *
  * All functions are for the loop's thread.  None of them waits for xenstored,
  * but for store_new() and store_free(), which say how long.

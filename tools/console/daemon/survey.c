@@ -10,6 +10,14 @@
 
 #include "store-nodes.h"
 
+static int open_store(struct store_connection *c)
+{
+	char socket[STORE_SOCKET];
+
+	store_way(socket);
+	return store_open(c);
+}
+
 /* 1: go on, 0: it was enough, or -errno. */
 static int look(struct store_connection *c, const struct hyper_domain *domain, enum console_kind kind,
 		bool complete, survey_found *found, void *arg)
@@ -39,7 +47,7 @@ int survey(struct hyper *hyper, uint32_t self, bool vuart, bool complete, survey
 
 	if (n < 0)
 		return n;
-	on = store_open(&c);
+	on = open_store(&c);
 	if (!on)
 		on = 1;
 	for (ssize_t i = 0; i < n && on > 0; i++) {
@@ -59,7 +67,7 @@ int survey_self(uint32_t *self)
 	struct store_connection c = { .xs = NULL };
 	unsigned long domid;
 	char *value = NULL, *end;
-	int err = store_open(&c);
+	int err = open_store(&c);
 
 	if (err)
 		return err;

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from faultlib import Faults
 from helpers import (PATIENCE, Reader, converse, log_is, logged, numbered, report, serve, settle,
                      tty_of, until)
 from hostlib import CONNECTED, wait_for
@@ -114,6 +115,21 @@ def test_killed_and_restarted_empty(host):
     domain.console().set_node("type", "xenconsoled")
     converse(host, daemon, domain, guest, "known again")
     works(host, other, others, ttys[1], "still unknown")
+
+
+def test_loss_is_noticed_at_once(host):
+    """While nothing asks, and time stands still, so that no heart beats either."""
+    with Faults(host) as faults:
+        daemon = host.start_daemon(wait=True, env=faults.env)
+        domain = host.create(name="web")
+        guest = domain.guest()
+        tty = tty_of(daemon, domain)
+        settle(daemon)
+        faults.stop_clock()
+        host.stop_store()
+        said(daemon, LOST)
+        works(host, domain, guest, tty, "nobody there")
+        faults.run_clock()
 
 
 def test_killed_while_it_is_asked(host):

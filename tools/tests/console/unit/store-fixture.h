@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <sys/mman.h>
 
 #include "fake-libxenstore.h"
 #include "store-private.h"
@@ -219,6 +220,48 @@ static inline void start(bool names)
 	follow(FENCE);
 	settle();
 	fake_forget();
+}
+
+/* What is said on stderr, which is where messages go in a test, is kept in a file meanwhile. */
+static int said = -1, stderr_was;
+
+static inline void listen_to_messages(void)
+{
+	said = memfd_create("said", MFD_CLOEXEC);
+	stderr_was = dup(STDERR_FILENO);
+	assert_true(said >= 0 && stderr_was >= 0);
+	dup2(said, STDERR_FILENO);
+}
+
+/* How often, in all that was said. */
+static inline unsigned int heard(const char *what)
+{
+	char text[16384];
+	ssize_t len = pread(said, text, sizeof(text) - 1, 0);
+	unsigned int n = 0;
+
+	text[len > 0 ? len : 0] = '\0';
+	for (const char *at = text; (at = strstr(at, what)); at++)
+		n++;
+	return n;
+}
+
+static inline int stop_listening(void **state)
+{
+	int failed = tear_down(state);
+	char text[4096];
+	ssize_t len;
+
+	if (said < 0)
+		return failed;
+	dup2(stderr_was, STDERR_FILENO);
+	close(stderr_was);
+	lseek(said, 0, SEEK_SET);
+	while ((len = read(said, text, sizeof(text))) > 0) /* a sanitizer may have spoken */
+		fwrite(text, 1, len, stderr);
+	close(said);
+	said = -1;
+	return failed;
 }
 
 #endif

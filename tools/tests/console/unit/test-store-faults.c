@@ -5,53 +5,10 @@
  * right by itself.
  */
 #define _GNU_SOURCE
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "store-fixture.h"
-
-/* What is said on stderr, which is where messages go in a test, is kept in a file meanwhile. */
-static int said = -1, stderr_was;
-
-static void listen_to_messages(void)
-{
-	said = memfd_create("said", MFD_CLOEXEC);
-	stderr_was = dup(STDERR_FILENO);
-	assert_true(said >= 0 && stderr_was >= 0);
-	dup2(said, STDERR_FILENO);
-}
-
-/* How often, in all that was said. */
-static unsigned int heard(const char *what)
-{
-	char text[16384];
-	ssize_t len = pread(said, text, sizeof(text) - 1, 0);
-	unsigned int n = 0;
-
-	text[len > 0 ? len : 0] = '\0';
-	for (const char *at = text; (at = strstr(at, what)); at++)
-		n++;
-	return n;
-}
-
-static int stop_listening(void **state)
-{
-	int failed = tear_down(state);
-	char text[4096];
-	ssize_t len;
-
-	if (said < 0)
-		return failed;
-	dup2(stderr_was, STDERR_FILENO);
-	close(stderr_was);
-	lseek(said, 0, SEEK_SET);
-	while ((len = read(said, text, sizeof(text))) > 0) /* a sanitizer may have spoken */
-		fwrite(text, 1, len, stderr);
-	close(said);
-	said = -1;
-	return failed;
-}
 
 /* Consoles 1 to n, published; enough of them for several workers. */
 static void start_with(uint32_t n)
@@ -283,27 +240,116 @@ static void a_xenstored_that_dies_at_once_is_no_store(void **state)
 	assert_int_equal(open_store(false), -ENOTCONN);
 }
 
+/* A socket that is xenstored's door; nobody is behind it unless it listens. */
+static struct sockaddr_un door = { .sun_family = AF_UNIX };
+
+static int make_door(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	unlink(door.sun_path);
+	snprintf(door.sun_path, sizeof(door.sun_path), "/tmp/test-store-%d", (int)getpid());
+	assert_int_equal(bind(fd, (struct sockaddr *)&door, sizeof(door)), 0);
+	setenv("XENSTORED_PATH", door.sun_path, 1);
+	fake.socket = door.sun_path;
+	return fd;
+}
+
+static void remove_door(int fd)
+{
+	close(fd);
+	unlink(door.sun_path);
+	unsetenv("XENSTORED_PATH");
+}
+
 /* Where there is a socket, xs_open() is not left to try the kernel's device. */
 static void a_dead_socket_is_not_passed_by(void **state)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	char dir[] = "/tmp/test-store-XXXXXX";
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = make_door();
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", dir);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	fake.socket = address.sun_path;
 	assert_int_equal(open_store(false), -ECONNREFUSED);
 	assert_int_equal(fake.opened, 0);
 	assert_int_equal(listen(fd, 1), 0);
 	loop_free(fx.loop);
 	assert_int_equal(open_store(false), 0);
 	assert_int_equal(fake.opened, 1);
-	close(fd);
-	unlink(address.sun_path);
-	rmdir(dir);
+	remove_door(fd);
+}
+
+/* While nothing is asked, and no heart beats. */
+static void a_loss_is_told_by_the_silent_connection(void **state)
+{
+	int fd = make_door(), silent;
+
+	(void)state;
+	assert_int_equal(listen(fd, 1), 0);
+	listen_to_messages();
+	assert_int_equal(open_store(false), 0);
+	silent = accept(fd, NULL, NULL);
+	assert_true(silent >= 0);
+	make_console(1, "5", "xenconsoled");
+	follow(1);
+	WAIT_FOR(fx.seen[1][0].complete);
+	fake_kill();
+	remove_door(fd);
+	close(silent);
+	WAIT_FOR(!store_up(fx.store));
+	fd = make_door();
+	assert_int_equal(listen(fd, 1), 0);
+	fake_start(false);
+	WAIT_FOR(fx.seen[1][0].complete == 2);
+	assert_int_equal(heard("the connection to xenstored broke"), 1);
+	assert_int_equal(heard("connected to xenstored again"), 1);
+	remove_door(fd);
+}
+
+static unsigned int opened(void)
+{
+	unsigned int n;
+
+	fake_lock();
+	n = fake.opened;
+	fake_unlock();
+	return n;
+}
+
+/* With a pause that doubles there would be ten attempts before the deadline. */
+static void a_xenstored_that_is_gone_is_tried_again_and_again(void **state)
+{
+	(void)state;
+	start_with(1);
+	fake_kill();
+	heartbeat();
+	WAIT_FOR(opened() > 15);
+	assert_int_equal(heard("xenstored"), 1);
+}
+
+static void a_worker_that_cannot_connect_says_so_once(void **state)
+{
+	unsigned int before;
+
+	(void)state;
+	start_with(10);
+	fake_lock();
+	fake.closed = EMFILE;
+	fake_unlock();
+	for (uint32_t domid = 11; domid <= 40; domid++) {
+		make_console(domid, "5", "xenconsoled");
+		follow(domid);
+	}
+	assert_int_equal(fx.store->workers, 3);
+	WAIT_FOR(heard("cannot open a connection to xenstored: Too many open files; ") == 2);
+	before = opened();
+	for (int i = 0; i < 100; i++)
+		turn();
+	assert_in_range(opened() - before, 0, 50); /* two workers, whose pauses double */
+	fake_lock();
+	fake.closed = 0;
+	fake_unlock();
+	for (uint32_t domid = 11; domid <= 40; domid++)
+		WAIT_FOR(fx.seen[domid][0].complete);
+	assert_int_equal(heard("cannot open a connection to xenstored"), 2);
 }
 
 int main(void)
@@ -321,6 +367,9 @@ int main(void)
 		TEST(without_xenstored_there_is_no_store),
 		TEST(a_xenstored_that_dies_at_once_is_no_store),
 		TEST(a_dead_socket_is_not_passed_by),
+		TEST(a_loss_is_told_by_the_silent_connection),
+		TEST(a_xenstored_that_is_gone_is_tried_again_and_again),
+		TEST(a_worker_that_cannot_connect_says_so_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
