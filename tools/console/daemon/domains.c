@@ -45,6 +45,7 @@ struct domains {
 	struct loop_timer retry, check, report;
 	size_t checked;	    /* where the slow check goes on */
 	uint64_t report_at; /* where the report does: domid and kind as one number */
+	bool listed;	    /* once, at the start */
 	bool mute;
 	void (*stopped)(void *arg);
 	void *arg;
@@ -103,7 +104,7 @@ static int follow(struct domains *d, struct domain *domain, enum console_kind ki
 
 	if (!c)
 		return -ENOMEM;
-	err = store_follow(d->env->store, &key);
+	err = store_follow(d->env->store, &key, !d->listed);
 	if (err) {
 		console_free(c);
 		return err;
@@ -239,6 +240,7 @@ static void refresh(struct loop_task *task)
 	free(d->known);
 	d->known = fresh;
 	d->count = count;
+	d->listed = true;
 	if (count && !d->check.armed)
 		loop_arm(d->env->loop, &d->check, CHECK_MS);
 }

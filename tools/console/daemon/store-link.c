@@ -88,6 +88,9 @@ static void set_connected(struct store_worker *w, bool connected)
 {
 	if (w->id == 0)
 		w->store->up = connected;
+	pthread_mutex_lock(&w->store->lock);
+	w->connected = connected;
+	pthread_mutex_unlock(&w->store->lock);
 }
 
 int store_link_first(struct store_worker *w)
@@ -128,8 +131,10 @@ static void look_at_all_locked(struct store_worker *w)
 		free(f->node_tty);
 		f->node_tty = NULL;
 		f->strange = f->strange || f->seen;
-		if (!(f->work & 1 << STORE_SERVICE))
+		if (!(f->work & 1 << STORE_SERVICE)) {
+			f->later = true;
 			store_want_locked(f, STORE_LOOK);
+		}
 	}
 }
 

@@ -8,8 +8,9 @@
  * an absent type causes finds it.
  *
  * Each console costs nine requests at first: watch, port, type, ring-ref, limit, and
- * four for tty; names cost two more. One that is nobody's or another's stops after two
- * or three.
+ * four for tty; names cost two more, and one that is found at the start another, which
+ * tells whether its creator still waits for tty. One that is nobody's or another's
+ * stops after two or three.
  */
 #define _GNU_SOURCE
 #include "store-private.h"
@@ -126,6 +127,15 @@ int store_do_forget(struct store_worker *w, struct store_follow *f)
 	return 0;
 }
 
+/* One of many: whether somebody waits for it after all. Whoever is served does not wait for this. */
+static void look_at_tty(struct store_worker *w, struct store_follow *f)
+{
+	char *tty;
+
+	if (!store_read_leaf(&w->conn, XBT_NULL, &f->key, "/tty", &tty))
+		store_know_tty(f, tty, false);
+}
+
 int store_do_service(struct store_worker *w, struct store_follow *f)
 {
 	int err = watch(w, f);
@@ -140,8 +150,13 @@ int store_do_service(struct store_worker *w, struct store_follow *f)
 		return err;
 	f->seen = f->look.nodes.port >= 0;
 	store_tell(f);
-	if (store_ours(&f->look))
-		store_want(f, STORE_REST);
+	if (!store_ours(&f->look)) {
+		store_know_tty(f, NULL, true);
+		return 0;
+	}
+	store_want(f, STORE_REST);
+	if (f->later)
+		look_at_tty(w, f);
 	return 0;
 }
 
@@ -185,8 +200,7 @@ int store_do_look(struct store_worker *w, struct store_follow *f)
 	}
 	if (err)
 		return err;
-	free(f->node_tty);
-	f->node_tty = tty;
+	store_know_tty(f, tty, !store_ours(&f->look));
 	if (f->look.nodes.port >= 0)
 		f->seen = true;
 	if (believed(w, f))

@@ -25,19 +25,22 @@
 #define STORE_CONNECT_MS 10000
 #define STORE_BACKOFF_MS 50 /* after a first failure */
 
+/* How many ttys that nobody waits for are written at once: xenstored takes no advantage of more. */
+#define STORE_PUBLISH_AT_ONCE 2
+
 /* What a worker may have to do for a console; the most urgent first. */
 enum store_work {
 	STORE_FORGET,  /* unwatch and free it */
 	STORE_SERVICE, /* a new one: port and type, which is what service needs */
 	STORE_LOOK,    /* everything anew */
+	STORE_PUBLISH, /* write tty */
 	STORE_REST,    /* what STORE_SERVICE left for later */
 	STORE_TTY,     /* somebody wrote tty: is it still ours? */
-	STORE_PUBLISH, /* write tty */
 	STORE_DOUBT,   /* an event of tty was taken for our own write's: was it? */
 	STORE_KINDS,
-	STORE_RESTING = STORE_KINDS, /* the queue of those that failed, whatever their work */
-	STORE_QUEUES,
 };
+
+TAILQ_HEAD(store_follows, store_follow);
 
 struct store_follow {
 	struct store_key key;
@@ -45,9 +48,11 @@ struct store_follow {
 	struct store_follow *chain; /* this and the next group: under store->lock */
 
 	TAILQ_ENTRY(store_follow) all, todo, ready;
-	int queue;	   /* the one of its worker it stands in, or -1 */
-	unsigned int work; /* 1 << enum store_work */
-	bool resting;
+	struct store_follows *queue; /* it stands in, or NULL */
+	unsigned int work;	     /* 1 << enum store_work */
+	bool resting;		     /* it failed, whatever its work */
+	bool later;	 /* one of many, and nobody is known to wait for it: until its tty is right */
+	bool blank;	 /* but tty was empty, so perhaps somebody does */
 	bool told_ready; /* told waits to be delivered */
 	struct store_look told;
 	char *tty; /* to be written, if port is still the node's; NULL: nothing asked */
@@ -64,8 +69,6 @@ struct store_follow {
 	struct store_look look;	    /* being made */
 };
 
-TAILQ_HEAD(store_follows, store_follow);
-
 /* A thread and its connection.  Several ask for different consoles at once, one asks in order. */
 struct store_worker {
 	struct store *store;
@@ -74,10 +77,13 @@ struct store_worker {
 	int wake; /* an eventfd */
 
 	/* Under store->lock. */
-	struct store_follows all, todo[STORE_QUEUES];
+	struct store_follows all, resting;
+	struct store_follows todo[2][STORE_KINDS]; /* what is urgent, and what can be done later */
 	unsigned int followed;
-	unsigned int doubts; /* that may be looked into before the next heartbeat */
-	bool probe;	     /* find out whether the connection still stands */
+	unsigned int doubts;	   /* that may be looked into before the next heartbeat */
+	bool probe;		   /* find out whether the connection still stands */
+	bool connected;		   /* conn.xs, for others to know */
+	bool hurrying, publishing; /* what it does now is urgent, is to write a tty later */
 
 	/* The thread's own, but for conn.asked. */
 	struct store_connection conn;
@@ -112,6 +118,7 @@ struct store {
 	bool domains; /* tell that a domain came or went */
 	struct store_follow *bucket[1024];
 	struct store_follows ready;
+	struct store_follows publish[2]; /* ttys to be written later; first the blank ones */
 	unsigned int workers, followed;
 	struct store_worker *worker[STORE_WORKERS];
 };
@@ -121,11 +128,14 @@ void store_wake(int eventfd);
 struct store_follow **store_find_locked(struct store *st, const struct store_key *key); /* in its chain */
 void store_want_locked(struct store_follow *f, enum store_work kind);
 void store_want(struct store_follow *f, enum store_work kind);
-/* The most urgent, its bit cleared, or NULL.  Without a connection nothing but forgetting can be done. */
+/* What to do next, its bit cleared, or NULL.  Without a connection nothing but forgetting can be done. */
 struct store_follow *store_take(struct store_worker *w, enum store_work *kind);
-bool store_idle_locked(const struct store_worker *w);
+void store_done(struct store_worker *w); /* with what it took */
+bool store_idle_locked(struct store_worker *w);
 void store_rest(struct store_follow *f, enum store_work kind);
 void store_rested(struct store_worker *w);
+/* tty says so, NULL: there is none; it is the follow's from now on. settled: it is not to be written. */
+void store_know_tty(struct store_follow *f, char *tty, bool settled);
 void store_tell(struct store_follow *f);
 void store_tell_domains(struct store *st);
 void store_follow_free(struct store_follow *f);

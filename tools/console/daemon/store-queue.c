@@ -4,10 +4,12 @@
  * seen.
  *
  * Work is a set of bits, so asking for the same twice costs nothing and a burst of
- * events makes one look. A console stands in the queue of its most urgent work; queues
- * are served in order of urgency, so that at start-up every console gets what service
- * needs before any gets the rest. Nothing here is allocated when something is seen:
- * what was promised to the loop can always be delivered.
+ * events makes one look. A console stands in the queue of its most urgent work. The
+ * many that are found at a start, or looked at anew after a loss, have queues of their
+ * own, served after the others': so a new domain, whose creator waits for its tty,
+ * passes them all. xenstored is nobody's own, so their ttys, whose writes take it long,
+ * wait for whatever is urgent anywhere. Nothing here is allocated when something is
+ * seen: what was promised to the loop can always be delivered.
  */
 #include "store-private.h"
 
@@ -21,9 +23,9 @@ static const unsigned int covers[STORE_KINDS] = {
 	[STORE_FORGET] = ~0u,
 	[STORE_SERVICE] = 1 << STORE_SERVICE,
 	[STORE_LOOK] = 1 << STORE_LOOK | 1 << STORE_REST | 1 << STORE_TTY | 1 << STORE_DOUBT,
+	[STORE_PUBLISH] = 1 << STORE_PUBLISH,
 	[STORE_REST] = 1 << STORE_REST,
 	[STORE_TTY] = 1 << STORE_TTY | 1 << STORE_DOUBT,
-	[STORE_PUBLISH] = 1 << STORE_PUBLISH,
 	[STORE_DOUBT] = 1 << STORE_DOUBT,
 };
 
@@ -43,22 +45,76 @@ struct store_follow **store_find_locked(struct store *st, const struct store_key
 	return f;
 }
 
-static void line_up(struct store_follow *f)
+static bool hurry(const struct store_worker *w)
+{
+	bool any = w->hurrying;
+
+	for (int kind = STORE_SERVICE; w->connected && !any && kind < STORE_DOUBT; kind++)
+		any = !TAILQ_EMPTY(&w->todo[0][kind]);
+	return any;
+}
+
+/* The next whose tty may be written though nobody is known to wait for it, or NULL. */
+static struct store_follow *next_to_publish(struct store *st)
+{
+	struct store_follow *f = TAILQ_FIRST(&st->publish[0]);
+	unsigned int busy = 0;
+
+	if (!f)
+		f = TAILQ_FIRST(&st->publish[1]);
+	for (unsigned int i = 0; f && i < st->workers; i++) {
+		busy += st->worker[i]->publishing;
+		if (hurry(st->worker[i]) || busy == STORE_PUBLISH_AT_ONCE)
+			f = NULL;
+	}
+	return f;
+}
+
+/* Whenever that may be another one: its worker may be asleep. */
+static void wake_publisher(struct store *st)
+{
+	struct store_follow *f = next_to_publish(st);
+
+	if (f)
+		store_wake(f->worker->wake);
+}
+
+static struct store_follows *queue_of(struct store_follow *f)
 {
 	struct store_worker *w = f->worker;
-	int queue = ffs((int)f->work) - 1;
+	int kind = ffs((int)f->work) - 1;
 
-	if (f->resting && queue != STORE_FORGET)
-		queue = STORE_RESTING;
+	if (kind < 0)
+		return NULL;
+	if (f->resting && kind != STORE_FORGET)
+		return &w->resting;
+	if (f->later && kind == STORE_PUBLISH)
+		return &w->store->publish[!f->blank];
+	return &w->todo[f->later && kind != STORE_FORGET && kind != STORE_DOUBT][kind];
+}
+
+/* Of those to be served the newest domid first, for the reason that the newest has most likely a creator who waits. */
+static bool newest_first(const struct store_follow *f)
+{
+	int kind = ffs((int)f->work) - 1;
+
+	return !f->resting && (kind == STORE_SERVICE || kind == STORE_DOUBT);
+}
+
+static void line_up(struct store_follow *f)
+{
+	struct store_follows *queue = queue_of(f);
+
 	if (queue == f->queue)
 		return;
-	if (f->queue >= 0)
-		TAILQ_REMOVE(&w->todo[f->queue], f, todo);
+	if (f->queue)
+		TAILQ_REMOVE(f->queue, f, todo);
 	f->queue = queue;
-	if (queue == STORE_DOUBT) /* a toolstack may still be at work on the newest */
-		TAILQ_INSERT_HEAD(&w->todo[queue], f, todo);
-	else if (queue >= 0)
-		TAILQ_INSERT_TAIL(&w->todo[queue], f, todo);
+	if (queue && newest_first(f))
+		TAILQ_INSERT_HEAD(queue, f, todo);
+	else if (queue)
+		TAILQ_INSERT_TAIL(queue, f, todo);
+	wake_publisher(f->worker->store);
 }
 
 void store_want_locked(struct store_follow *f, enum store_work kind)
@@ -74,41 +130,63 @@ void store_want(struct store_follow *f, enum store_work kind)
 	pthread_mutex_unlock(&f->worker->store->lock);
 }
 
-static struct store_follow *take_kind(struct store_worker *w, enum store_work kind)
+static struct store_follow *first(struct store_worker *w, bool later, enum store_work kind)
 {
-	struct store_follow *f = TAILQ_FIRST(&w->todo[kind]);
+	struct store_follow *f;
 
-	if (!f || (kind == STORE_DOUBT && !w->doubts))
+	if (kind == STORE_DOUBT && !w->doubts)
 		return NULL;
-	if (kind == STORE_DOUBT)
-		w->doubts--;
-	f->work &= ~covers[kind];
-	line_up(f);
+	if (!later || kind != STORE_PUBLISH)
+		return TAILQ_FIRST(&w->todo[later][kind]);
+	f = next_to_publish(w->store);
+	return f && f->worker == w ? f : NULL;
+}
+
+static struct store_follow *choose(struct store_worker *w, bool *later, enum store_work *kind)
+{
+	int kinds = w->connected ? STORE_KINDS : STORE_FORGET + 1;
+	struct store_follow *f = NULL;
+
+	for (int i = 0; !f && i < 2 * kinds; i++) {
+		*later = i >= kinds;
+		*kind = i % kinds;
+		f = first(w, *later, *kind);
+	}
 	return f;
 }
 
 struct store_follow *store_take(struct store_worker *w, enum store_work *kind)
 {
-	int kinds = w->conn.xs ? STORE_KINDS : STORE_FORGET + 1;
-	struct store_follow *f = NULL;
+	struct store_follow *f;
+	bool later;
 
 	pthread_mutex_lock(&w->store->lock);
-	for (int k = 0; !f && k < kinds; k++) {
-		*kind = k;
-		f = take_kind(w, k);
+	f = choose(w, &later, kind);
+	if (f) {
+		w->hurrying = !later && *kind > STORE_FORGET && *kind < STORE_DOUBT;
+		w->publishing = later && *kind == STORE_PUBLISH;
+		w->doubts -= *kind == STORE_DOUBT;
+		f->work &= ~covers[*kind];
+		line_up(f);
 	}
 	pthread_mutex_unlock(&w->store->lock);
 	return f;
 }
 
-bool store_idle_locked(const struct store_worker *w)
+void store_done(struct store_worker *w)
 {
-	int kinds = w->conn.xs ? STORE_DOUBT : STORE_FORGET + 1;
+	pthread_mutex_lock(&w->store->lock);
+	w->hurrying = w->publishing = false;
+	wake_publisher(w->store);
+	pthread_mutex_unlock(&w->store->lock);
+}
 
-	for (int k = 0; k < kinds; k++)
-		if (!TAILQ_EMPTY(&w->todo[k]))
-			return false;
-	return !w->conn.xs || !w->doubts || TAILQ_EMPTY(&w->todo[STORE_DOUBT]);
+bool store_idle_locked(struct store_worker *w)
+{
+	enum store_work kind;
+	bool later;
+
+	return !choose(w, &later, &kind);
 }
 
 void store_rest(struct store_follow *f, enum store_work kind)
@@ -116,7 +194,7 @@ void store_rest(struct store_follow *f, enum store_work kind)
 	struct store_worker *w = f->worker;
 
 	pthread_mutex_lock(&w->store->lock);
-	if (TAILQ_EMPTY(&w->todo[STORE_RESTING]))
+	if (TAILQ_EMPTY(&w->resting))
 		w->rest_until = store_now() + STORE_REST_MS;
 	f->resting = true;
 	store_want_locked(f, kind);
@@ -130,11 +208,22 @@ void store_rested(struct store_worker *w)
 	if (store_now() < w->rest_until)
 		return;
 	pthread_mutex_lock(&w->store->lock);
-	while ((f = TAILQ_FIRST(&w->todo[STORE_RESTING]))) {
+	while ((f = TAILQ_FIRST(&w->resting))) {
 		f->resting = false;
 		line_up(f);
 	}
 	pthread_mutex_unlock(&w->store->lock);
+}
+
+void store_know_tty(struct store_follow *f, char *tty, bool settled)
+{
+	free(f->node_tty);
+	f->node_tty = tty;
+	pthread_mutex_lock(&f->worker->store->lock);
+	f->blank = !tty || !*tty;
+	f->later = f->later && !settled;
+	line_up(f);
+	pthread_mutex_unlock(&f->worker->store->lock);
 }
 
 /* Before something is added: the loop is awake as long as there is something. */

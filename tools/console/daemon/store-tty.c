@@ -75,8 +75,7 @@ int store_do_publish(struct store_worker *w, struct store_follow *f)
 		err = right ? 0 : write_if_port(&w->conn, &f->key, port, tty);
 	if (!err) {
 		f->echo |= !right;
-		free(f->node_tty);
-		f->node_tty = tty;
+		store_know_tty(f, tty, true);
 		return 0;
 	}
 	if (err == -ESTALE)

@@ -45,7 +45,7 @@ static int patience(struct store_worker *w)
 
 	pthread_mutex_lock(&w->store->lock);
 	idle = !w->store->ending && !w->probe && store_idle_locked(w);
-	resting = !TAILQ_EMPTY(&w->todo[STORE_RESTING]);
+	resting = !TAILQ_EMPTY(&w->resting);
 	pthread_mutex_unlock(&w->store->lock);
 	if (!idle)
 		return 0;
@@ -107,9 +107,9 @@ static void work(struct store_worker *w)
 	if (!f)
 		return;
 	err = doing[kind](w, f);
-	if (kind == STORE_FORGET)
-		return; /* f is gone */
-	if (!err) {
+	if (kind == STORE_FORGET) {
+		/* f is gone */
+	} else if (!err) {
 		f->complained &= ~(1u << kind);
 	} else if (w->conn.lost) {
 		store_want(f, kind);
@@ -117,6 +117,7 @@ static void work(struct store_worker *w)
 		complain(f, kind, err);
 		store_rest(f, kind);
 	}
+	store_done(w);
 }
 
 static void run(struct store_worker *w)

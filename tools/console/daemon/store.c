@@ -102,7 +102,7 @@ static void beat(struct loop_timer *timer)
 	st->worker[0]->probe = true;
 	store_wake(st->worker[0]->wake);
 	for (unsigned int i = 0; i < st->workers; i++) {
-		if (TAILQ_EMPTY(&st->worker[i]->todo[STORE_DOUBT]))
+		if (TAILQ_EMPTY(&st->worker[i]->todo[0][STORE_DOUBT]))
 			continue;
 		st->worker[i]->doubts = DOUBTS_PER_BEAT / st->workers;
 		store_wake(st->worker[i]->wake);
@@ -142,8 +142,9 @@ static int start_worker(struct store *st)
 	w->silent = -1;
 	w->backoff = STORE_BACKOFF_MS;
 	TAILQ_INIT(&w->all);
-	for (int i = 0; i < STORE_QUEUES; i++)
-		TAILQ_INIT(&w->todo[i]);
+	TAILQ_INIT(&w->resting);
+	for (int i = 0; i < 2 * STORE_KINDS; i++)
+		TAILQ_INIT(&w->todo[i / STORE_KINDS][i % STORE_KINDS]);
 	w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->wake < 0) {
 		err = -errno;
@@ -215,6 +216,8 @@ static struct store *make(struct loop *loop, const struct store_events *events, 
 	st->source.ready = told;
 	st->beat.fire = beat;
 	TAILQ_INIT(&st->ready);
+	TAILQ_INIT(&st->publish[0]);
+	TAILQ_INIT(&st->publish[1]);
 	store_way(st->socket);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -283,14 +286,14 @@ static struct store_worker *choose_worker(struct store *st)
 	return w;
 }
 
-int store_follow(struct store *st, const struct store_key *key)
+int store_follow(struct store *st, const struct store_key *key, bool found)
 {
 	struct store_follow *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return -ENOMEM;
 	f->key = *key;
-	f->queue = -1;
+	f->later = found;
 	f->worker = choose_worker(st);
 	pthread_mutex_lock(&st->lock);
 	*store_find_locked(st, key) = f;

@@ -84,22 +84,23 @@ void store_free(struct store *store, int ms);
  * Watch the console's directory and deliver a snapshot now (incomplete first, then
  * complete) and after each change, until store_forget(). Changes that come in a burst
  * make one snapshot, and one that has not been delivered yet gives way to a newer one.
- * 0 or -ENOMEM.
+ * found: with many others at the start, so that nobody is known to wait for it; those
+ * that come later go before it. 0 or -ENOMEM.
  *
  * A xenstored that was restarted may have come back empty, which says nothing about a
  * guest that runs: for a console that was followed before, nodes that are absent are
  * delivered only when the new xenstored has been seen to know the console or the
  * domain; until then nothing is, and the console is best served on.
  */
-int store_follow(struct store *store, const struct store_key *key);
+int store_follow(struct store *store, const struct store_key *key, bool found);
 void store_forget(struct store *store, const struct store_key *key);
 
 /*
  * Write tty if port is still what the node says and the console ours; if it has gone
  * by then, nothing is written. Cheap to ask at each snapshot: no request is made if the
  * node is known to say so already. Asked again, a newer request replaces an older one. A
- * snapshot follows if nothing was written because the console is another one. 0 or
- * -ENOMEM.
+ * snapshot follows if nothing was written because the console is another one. What
+ * nobody is known to wait for gives way to all else, newest first. 0 or -ENOMEM.
  */
 int store_publish(struct store *store, const struct store_key *key, int64_t port, const char *tty);
 

@@ -33,6 +33,7 @@ static struct {
 	struct seen seen[DOMAINS_MAX + 1][2];
 	uint64_t cookies, cookie[DOMAINS_MAX + 1][2]; /* 0: not followed */
 	bool publishes; /* /dev/pts/DOMID at each complete snapshot, as an owner does */
+	bool at_start;	/* what is followed was found there */
 	unsigned int domains, fences;
 } fx;
 
@@ -85,7 +86,7 @@ static inline void follow_kind(uint32_t domid, enum console_kind kind)
 
 	fx.cookie[domid][kind] = key.cookie;
 	memset(&fx.seen[domid][kind], 0, sizeof(fx.seen[domid][kind]));
-	assert_int_equal(store_follow(fx.store, &key), 0);
+	assert_int_equal(store_follow(fx.store, &key, fx.at_start), 0);
 }
 
 static inline struct seen *follow(uint32_t domid)
@@ -149,10 +150,21 @@ static inline void turn(void)
 		}                                                                                            \
 	} while (0)
 
+/* As of a console that nobody waits for. */
+static inline void publish_later(uint32_t domid, int64_t port, const char *tty)
+{
+	struct store_key key = key_of(domid, CONSOLE_PRIMARY);
+
+	pthread_mutex_lock(&fx.store->lock);
+	(*store_find_locked(fx.store, &key))->later = true;
+	pthread_mutex_unlock(&fx.store->lock);
+	publish(domid, port, tty);
+}
+
 /*
- * Until the first worker has done all that was due: writing tty is the last thing that
- * it does. Twice, as it may have fetched its events just before; and all that it tells
- * is told.
+ * Until all workers have done all that was urgent: a tty that nobody waits for is
+ * written after it. Twice, as events may have been fetched just before; and all that is
+ * to be told is told.
  */
 static inline void settle(void)
 {
@@ -160,7 +172,7 @@ static inline void settle(void)
 
 	for (int i = 0; i < 2; i++) {
 		snprintf(tty, sizeof(tty), "fence%u", fx.fences++);
-		publish(FENCE, 1, tty);
+		publish_later(FENCE, 1, tty);
 		WAIT_FOR(tty_is(FENCE, CONSOLE_PRIMARY, tty));
 	}
 	for (bool idle = false; !idle; turn()) {
