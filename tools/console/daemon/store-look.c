@@ -127,13 +127,17 @@ int store_do_forget(struct store_worker *w, struct store_follow *f)
 	return 0;
 }
 
-/* One of many: whether somebody waits for it after all. Whoever is served does not wait for this. */
+/*
+ * One of many: does somebody wait for it after all? What a predecessor has written is written again even if our
+ * terminal has got the same name: who reads it is told by the write.
+ */
 static void look_at_tty(struct store_worker *w, struct store_follow *f)
 {
 	char *tty;
 
 	if (!store_read_leaf(&w->conn, XBT_NULL, &f->key, "/tty", &tty))
-		store_know_tty(f, tty, false);
+		store_rank(f, !tty || !*tty, false);
+	free(tty);
 }
 
 int store_do_service(struct store_worker *w, struct store_follow *f)
@@ -151,7 +155,7 @@ int store_do_service(struct store_worker *w, struct store_follow *f)
 	f->seen = f->look.nodes.port >= 0;
 	store_tell(f);
 	if (!store_ours(&f->look)) {
-		store_know_tty(f, NULL, true);
+		store_rank(f, true, true);
 		return 0;
 	}
 	store_want(f, STORE_REST);
@@ -200,7 +204,9 @@ int store_do_look(struct store_worker *w, struct store_follow *f)
 	}
 	if (err)
 		return err;
-	store_know_tty(f, tty, !store_ours(&f->look));
+	free(f->node_tty);
+	f->node_tty = tty;
+	store_rank(f, !tty || !*tty, !store_ours(&f->look));
 	if (f->look.nodes.port >= 0)
 		f->seen = true;
 	if (believed(w, f))

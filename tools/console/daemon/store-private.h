@@ -134,8 +134,8 @@ void store_done(struct store_worker *w); /* with what it took */
 bool store_idle_locked(struct store_worker *w);
 void store_rest(struct store_follow *f, enum store_work kind);
 void store_rested(struct store_worker *w);
-/* tty says so, NULL: there is none; it is the follow's from now on. settled: it is not to be written. */
-void store_know_tty(struct store_follow *f, char *tty, bool settled);
+/* Is tty empty, so that somebody may wait for it?  settled: it is not to be written. */
+void store_rank(struct store_follow *f, bool blank, bool settled);
 void store_tell(struct store_follow *f);
 void store_tell_domains(struct store *st);
 void store_follow_free(struct store_follow *f);

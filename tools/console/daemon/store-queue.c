@@ -215,12 +215,10 @@ void store_rested(struct store_worker *w)
 	pthread_mutex_unlock(&w->store->lock);
 }
 
-void store_know_tty(struct store_follow *f, char *tty, bool settled)
+void store_rank(struct store_follow *f, bool blank, bool settled)
 {
-	free(f->node_tty);
-	f->node_tty = tty;
 	pthread_mutex_lock(&f->worker->store->lock);
-	f->blank = !tty || !*tty;
+	f->blank = blank;
 	f->later = f->later && !settled;
 	line_up(f);
 	pthread_mutex_unlock(&f->worker->store->lock);

@@ -75,7 +75,9 @@ int store_do_publish(struct store_worker *w, struct store_follow *f)
 		err = right ? 0 : write_if_port(&w->conn, &f->key, port, tty);
 	if (!err) {
 		f->echo |= !right;
-		store_know_tty(f, tty, true);
+		free(f->node_tty);
+		f->node_tty = tty;
+		store_rank(f, false, true);
 		return 0;
 	}
 	if (err == -ESTALE)

@@ -132,14 +132,10 @@ static void an_empty_one_goes_first(void **state)
 	again[0] = want(0, 0, true, STORE_PUBLISH);
 	again[1] = want(1, 0, true, STORE_PUBLISH);
 	blank = want(2, 1, true, STORE_PUBLISH);
-	for (int i = 0; i < 2; i++)
-		store_know_tty(again[i], strdup("/dev/pts/1"), false);
-	store_know_tty(blank, strdup(""), false);
+	store_rank(blank, true, false);
 	assert_null(take(0));
 	assert_ptr_equal(take(1), blank);
 	assert_ptr_equal(take(0), again[0]);
-	for (int i = 0; i < 3; i++)
-		free(follows[i].node_tty);
 }
 
 static void a_new_console_is_served_first_and_then_the_newest(void **state)
@@ -190,6 +186,18 @@ static void what_is_found_can_wait_until_it_has_its_tty(void **state)
 	publish(2, 5, "/dev/pts/2");
 	WAIT_FOR(!can_wait(2));
 	assert_true(tty_is(2, 0, "/dev/pts/2"));
+}
+
+/* Its reader waits for the write, since the predecessor's terminal is gone. */
+static void what_a_predecessor_wrote_is_written_again_even_if_it_is_the_same(void **state)
+{
+	(void)state;
+	start(false);
+	fx.publishes = fx.at_start = true;
+	make_console(7, "5", "xenconsoled");
+	fake_set(path_of(7, 0, "/tty"), "/dev/pts/7");
+	follow(7);
+	WAIT_FOR(fake_asked(FAKE_WRITE, path_of(7, 0, "/tty")) == 1);
 }
 
 static void what_is_looked_at_anew_can_wait(void **state)
@@ -280,6 +288,7 @@ int main(void)
 		QUEUES(an_empty_one_goes_first),
 		QUEUES(a_new_console_is_served_first_and_then_the_newest),
 		TEST(what_is_found_can_wait_until_it_has_its_tty),
+		TEST(what_a_predecessor_wrote_is_written_again_even_if_it_is_the_same),
 		TEST(what_is_looked_at_anew_can_wait),
 		TEST(a_new_domain_has_its_tty_before_the_others_again),
 	};
