@@ -309,7 +309,7 @@ def test_console_driver_domain(host):
     for daemon in (dom0s, theirs):
         assert "cannot" not in daemon.output, daemon.output
     # It moves from one to the other.
-    web.move_port(backend=0)
+    web.move_port(same_number=True, backend=0)
     converse(host, dom0s, web, webs, "moved to dom0")
     # It moves back and forth once more, and nobody tells: the slow check of the one who may bind it finds out.
     web.move_port(node=False, same_number=True, backend=driver.domid)
