@@ -75,12 +75,14 @@ static bool log_busy(struct console *c)
 void console_take(struct console *c)
 {
 	bool log_first = false;
+	unsigned int run;
 	size_t moved = 0;
 	ssize_t n;
 
 	c->more = c->full = false;
 	if (!c->ring.page || c->evtchn.local < 0 || !console_touch(c))
 		return;
+	run = loop_absences();
 	console_connect(c);
 	do {
 		size_t room = c->env->options->keep ? console_keep_room(c) : RING_OUT_SIZE;
@@ -88,7 +90,7 @@ void console_take(struct console *c)
 		log_first = log_busy(c);
 		if (log_first)
 			break;
-		if (c->stood_run != loop_continued()) { /* stopped meanwhile: the next turn asks */
+		if (moved && run != loop_absences()) { /* away meanwhile: the next turn asks */
 			c->more = true;
 			break;
 		}
@@ -134,12 +136,12 @@ void console_typed_look(struct loop_timer *timer)
 {
 	struct console *c = container_of(timer, struct console, typed);
 
-	if (ring_room(&c->ring) == 0)
+	if (ring_room(&c->ring) == 0 && pty_typed(&c->pty))
 		wait_for_room(c, c->typed_ms * 2);
 	console_settle(c);
 }
 
-void console_type(struct console *c, bool more)
+void console_type(struct console *c)
 {
 	char buf[RING_IN_SIZE];
 	ssize_t room = 0, n;
@@ -147,9 +149,8 @@ void console_type(struct console *c, bool more)
 	if (c->evtchn.local >= 0) {
 		if (!console_touch(c))
 			return;
+		console_connect(c);
 		room = ring_room(&c->ring);
-		if (more && room == 0)
-			wait_for_room(c, TYPED_FIRST_MS);
 	}
 	n = pty_read(&c->pty, buf, room > 0 ? room : 0);
 	if (n < 0) {
@@ -157,8 +158,11 @@ void console_type(struct console *c, bool more)
 		console_fail(c, EVENT_TTY_LOST);
 		return;
 	}
-	if (n == 0)
+	if (n == 0) {
+		if (c->evtchn.local >= 0 && room == 0 && pty_typed(&c->pty))
+			wait_for_room(c, TYPED_FIRST_MS);
 		return;
+	}
 	ring_put(&c->ring, buf, n);
 	c->bytes_in += n;
 	evtchn_notify(c->env->evtchn, &c->evtchn);

@@ -3,8 +3,9 @@
  * The guest side of a console: its event channel port, its page, and the flag in it.
  *
  * Binding comes first, because it is exclusive: the page is written only while
- * the port is held here, or while nobody holds it.  So neither a second daemon nor an
- * attach that fails half way ever touches a console that somebody else serves.
+ * the port is held here, or while nobody can hold it.  So neither a second daemon nor an
+ * attach that fails half way ever touches a console that somebody else serves.  The one
+ * exception is the flag of a console that QEMU serves: console_on_behalf().
  */
 #include "console-private.h"
 
@@ -16,15 +17,14 @@
 #define BACKOFF_FIRST 200 /* ms */
 #define BACKOFF_LAST 30000
 #define RESYNC_MS 1000
-#define STOOD_MS 10	   /* how long a port that stood is taken to stand */
 #define ON_BEHALF_MS 10000 /* a backend that is later than this is found by the slow check */
 
 static void port_event(struct evtchn_port *port)
 {
 	struct console *c = container_of(port, struct console, evtchn);
 
-	c->stood = loop_now(
-		c->env->loop); /* what came before a stop of this process does not count: stood_run */
+	/* One from before this process was away does not count: see stood_run. */
+	c->stood = loop_now(c->env->loop);
 	console_port_event(c);
 }
 
@@ -58,92 +58,10 @@ void console_guest_retry(struct console *c, bool slow)
 	loop_arm(c->env->loop, &c->guest_retry, ms);
 }
 
-static void stood(struct console *c)
-{
-	c->stood = loop_now(c->env->loop);
-	c->stood_run = loop_continued();
-	c->lost = false;
-}
-
-bool console_port_stands(struct console *c)
-{
-	int port;
-
-	if (c->evtchn.local < 0)
-		return false;
-	port = hyper_port(c->env->hyper, HYPER_SELF, c->evtchn.local, NULL);
-	if (port == HYPER_PORT_HELD)
-		stood(c);
-	else if (port >= 0) /* where Xen does not say, it is as far as is known */
-		c->lost = true;
-	return !c->lost;
-}
-
-bool console_holds(struct console *c)
-{
-	bool lately = c->stood_run == loop_continued() && loop_now(c->env->loop) - c->stood <= STOOD_MS;
-
-	return c->evtchn.local >= 0 && (lately || console_port_stands(c));
-}
-
-bool console_touch(struct console *c)
-{
-	if (console_holds(c))
-		return true;
-	console_fail(c, EVENT_PORT_LOST);
-	return false;
-}
-
-bool console_elsewhere(struct console *c)
-{
-	uint32_t peer;
-	int port = hyper_port(c->env->hyper, c->key.domid, c->port, &peer);
-
-	return (port == HYPER_PORT_FREE || port == HYPER_PORT_HELD) && peer != c->env->self;
-}
-
-static bool is_over(struct console *c)
-{
-	struct hyper_domain domain;
-	int err = hyper_domain(c->env->hyper, c->key.domid, &domain);
-
-	return err == -ESRCH || (!err && domain.dying);
-}
-
-/* What is mapped and bound is a domain's that has come by the domid, or by another handle, since they were listed. */
-static bool is_strangers(struct console *c)
-{
-	struct hyper_domain domain;
-
-	return !hyper_domain(c->env->hyper, c->key.domid, &domain) &&
-	       memcmp(domain.handle, c->handle, sizeof(c->handle)) != 0;
-}
-
-/*
- * The page is ours to write: we hold the port that the nodes name, or nobody can. What they name is not known when
- * this process has just been continued after a stop; but of a domain that died meanwhile all ports are closed, and what
- * it said last is taken, unless somebody else has taken something.
- */
-static bool may_write(struct console *c)
-{
-	int64_t named = c->port >= 0 ? c->port : c->bound_port;
-	uint32_t peer;
-	int port;
-
-	if (!c->page.at)
-		return false;
-	if (named == c->bound_port && console_holds(c))
-		return true;
-	if (c->stood_run != loop_continued())
-		return is_over(c) && ring_as_left(&c->ring);
-	port = hyper_port(c->env->hyper, c->key.domid, named, &peer);
-	return port == HYPER_PORT_CLOSED || (port == HYPER_PORT_FREE && peer == c->env->self);
-}
-
 static void refused(struct console *c, const char *what, const char *hint, int err)
 {
 	/* Of one that has just died nobody wants to hear. */
-	if (!is_over(c) && console_may_say(c, SAID_GUEST))
+	if (!console_is_over(c) && console_may_say(c, SAID_GUEST))
 		diag(LOG_WARNING, "%s: cannot %s: %s; %s", console_label(c), what, strerror(-err), hint);
 	console_fail(c, EVENT_FAILED_GUEST);
 }
@@ -186,7 +104,7 @@ static void skip_inherited(struct console *c)
 	if (!c->env->logs)
 		return;
 	memcpy(origin.handle, c->handle, sizeof(origin.handle));
-	if (!logs_inherited(c->env->logs, &origin, &position))
+	if (!logs_inherited(c->env->logs, &origin, &position) || ring_new(&c->ring))
 		return;
 	ring_skip(&c->ring, position);
 	c->owed = true;
@@ -195,7 +113,7 @@ static void skip_inherited(struct console *c)
 /* On a mapped page whose port was just bound: this is where the guest learns that it is served. */
 static void begin(struct console *c)
 {
-	stood(c);
+	console_stood(c);
 	if (ring_init(&c->ring, c->page.at)) {
 		console_broken(c);
 		if (c->failed & 1u << EVENT_BROKEN_RING)
@@ -231,7 +149,7 @@ void console_attach(struct console *c)
 	} else if (err) {
 		console_fail(c, EVENT_FAILED_GUEST); /* the frame number follows */
 	}
-	if (!err && is_strangers(c)) {
+	if (!err && console_is_strangers(c)) {
 		c->env->stranger(c->env->arg);
 		console_fail(c, EVENT_FAILED_GUEST);
 		err = -ESRCH;
@@ -245,12 +163,16 @@ void console_attach(struct console *c)
 	begin(c);
 }
 
-/* A successor finds in the ring what a reader who is to lose nothing could not be given any more. */
+/*
+ * A reader who is to lose nothing could not be given any more what is taken at a hand-over, so the successor finds it in
+ * the ring; but of a domain that is over there will be none.
+ */
 void console_detach(struct console *c)
 {
-	bool leave = c->env->keep_flag && c->env->options->keep;
+	bool leave = c->env->keep_flag && c->env->options->keep && !console_is_over(c);
 
-	if (!leave && may_write(c)) {
+	if (!leave && console_may_write(c)) {
+		ring_remade(&c->ring);
 		if (!c->env->keep_flag)
 			ring_disconnect(&c->ring);
 		console_last_take(c);
@@ -260,8 +182,10 @@ void console_detach(struct console *c)
 
 void console_release(struct console *c)
 {
-	if (may_write(c))
+	if (console_may_write(c)) {
+		ring_remade(&c->ring);
 		console_last_take(c);
+	}
 	let_go(c);
 }
 
@@ -288,7 +212,8 @@ static void move_port(struct console *c)
 		refused(c, "map its page anew", "it is tried again", err);
 		return;
 	}
-	if (console_holds(c))
+	/* The new port is ours, so nobody else is the backend; the old page may be another one. */
+	if (console_holds(c) || ring_as_left(&c->ring))
 		console_last_take(c);
 	let_go(c);
 	c->page = page;
@@ -316,7 +241,7 @@ void console_rebind(struct console *c)
 		bind_refused(c, "bind its event channel port again", "it is tried again", err);
 		return;
 	}
-	stood(c);
+	console_stood(c);
 	evtchn_notify(c->env->evtchn, &c->evtchn); /* the old handle may have taken one with it */
 }
 
@@ -329,11 +254,11 @@ void console_assert(struct console *c)
 /* Whoever took the flag may have made the page anew: go on from the indexes that are there now. */
 void console_connect(struct console *c)
 {
-	if (ring_flag(&c->ring) == XENCONSOLE_CONNECTED)
+	if (c->ring.connected && ring_flag(&c->ring) == XENCONSOLE_CONNECTED)
 		return;
-	ring_resync(&c->ring);
-	ring_connect(&c->ring);
-	diag(LOG_DEBUG, "%s: the flag had gone, set to connected again", console_label(c));
+	ring_remade(&c->ring);
+	if (ring_connect(&c->ring))
+		diag(LOG_DEBUG, "%s: the flag had gone, set to connected again", console_label(c));
 }
 
 /*
@@ -364,8 +289,10 @@ void console_on_behalf(struct console *c)
 
 void console_flag_down(struct console *c)
 {
-	if (lifecycle_attached(c->state) && !c->env->keep_flag && may_write(c))
-		ring_disconnect(&c->ring);
+	if (!lifecycle_attached(c->state) || c->env->keep_flag || !console_may_write(c))
+		return;
+	ring_remade(&c->ring);
+	ring_disconnect(&c->ring);
 }
 
 /*

@@ -39,7 +39,7 @@ static void tty_ready(struct loop_fd *source, uint32_t events)
 	if (events & EPOLLOUT)
 		console_flush(c);
 	if (events & (EPOLLIN | EPOLLPRI))
-		console_type(c, events & EPOLLIN);
+		console_type(c);
 	console_settle(c);
 }
 
@@ -143,6 +143,7 @@ void console_host_retry(struct console *c)
 
 void console_tty_lost(struct console *c)
 {
+	loop_disarm(c->env->loop, &c->typed);
 	loop_del(c->env->loop, &c->tty);
 	pty_close(&c->pty);
 }

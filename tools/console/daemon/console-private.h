@@ -28,17 +28,30 @@ void console_rebind(struct console *c);
 void console_assert(struct console *c);
 void console_connect(struct console *c);
 void console_on_behalf(struct console *c);
+void console_guest_retry(struct console *c, bool slow);
+void console_guest_init(struct console *c);
+void console_broken(struct console *c); /* indexes out of range: resynchronise, or BROKEN_RING */
+
+/* console-whose.c */
+void console_stood(struct console *c); /* the port was bound, or Xen says that it stands */
 /*
  * To be asked before a write of flag or index. True if the port is held here and was known to stand a moment ago: it
  * was bound, or asked for, or an event came. Else it is asked for now.
  */
 bool console_holds(struct console *c);
 bool console_touch(struct console *c); /* the same; if not, PORT_LOST is noted */
+/*
+ * True if the page is ours to write: we hold the port that the nodes name, or nobody can. What they name is not known when
+ * this process has been away; but of a domain that died meanwhile all ports are closed, and what it said last is taken,
+ * unless somebody else has taken something.
+ */
+bool console_may_write(struct console *c);
 /* Offered to, or held by, another domain than ours: it is that one's console. */
 bool console_elsewhere(struct console *c);
-void console_guest_retry(struct console *c, bool slow);
-void console_guest_init(struct console *c);
-void console_broken(struct console *c); /* indexes out of range: resynchronise, or BROKEN_RING */
+bool console_offered(struct console *c); /* to our domain, and nobody holds it */
+/* Of what is bound and mapped: its domain has come by the domid, or by another handle, since they were listed. */
+bool console_is_strangers(struct console *c);
+bool console_is_over(struct console *c); /* its domain is dying, or has gone */
 
 /* console-host.c */
 void console_host_init(struct console *c);
@@ -60,7 +73,7 @@ void console_flush(struct console *c); /* from the fifo to the pty, what it take
 /* console-bytes.c */
 void console_take(struct console *c);
 void console_last_take(struct console *c);
-void console_type(struct console *c, bool more); /* from the pty to the guest; more: somebody has typed */
+void console_type(struct console *c); /* from the pty to the guest */
 void console_typed_look(struct loop_timer *timer);
 void console_interest(struct console *c);
 

@@ -212,7 +212,10 @@ void console_nodes(struct console *c, const struct store_nodes *n)
 		c->complete = true;
 	}
 	c->port = n->port;
-	c->others = n->port >= 0 && n->type == STORE_TYPE_OTHER;
+	if (c->others != (n->port >= 0 && n->type == STORE_TYPE_OTHER)) {
+		c->others = !c->others;
+		c->guest_backoff = 0; /* somebody else is waited for */
+	}
 	if (n->port < 0) {
 		console_feed(c, EVENT_NODES_GONE);
 		return;
@@ -240,7 +243,7 @@ void console_nodes(struct console *c, const struct store_nodes *n)
 
 void console_check(struct console *c)
 {
-	if (c->state == STATE_IDLE && c->port >= 0 && !c->others && !console_elsewhere(c))
+	if (c->state == STATE_IDLE && c->port >= 0 && !c->others && console_offered(c))
 		console_feed(c, EVENT_NODES); /* it was another domain's, and may be ours now */
 	else
 		console_feed(c, is_lost(c) ? EVENT_PORT_LOST : EVENT_LOOK);

@@ -5,6 +5,7 @@
  *
  *   console.c        events in, actions out; what the store says
  *   console-guest.c  the guest side: event channel port, page, flag
+ *   console-whose.c  whose page it is: before flag or index are written
  *   console-host.c   the host side: pty, log, the reader's fifo, its deadline
  *   console-bytes.c  a byte's journey, both ways
  *   console-hot.c    who has to wait when guests say more than their turn allows
@@ -79,7 +80,7 @@ struct console {
 	int64_t bound_port, bound_ring_ref; /* the nodes' values that are in use */
 	bool lost;			    /* the guest's end of the port has gone */
 	int64_t stood;			    /* when the port was last known to be ours, in loop time ... */
-	unsigned int stood_run;		    /* ... and loop_continued() then */
+	unsigned int stood_run;		    /* ... and loop_absences() then */
 	bool owed; /* the guest may wait for room that was made, and not have been told */
 	bool more; /* the turn was too short: go on in the next */
 	bool full; /* no room for the reader, who is to lose nothing */

@@ -4,10 +4,10 @@
  * over the two finds who came and who went; nothing else ever walks all
  * domains but the slow check, which takes a tenth of them each second.
  *
- * A domid is reused, so a domain is (domid, incarnation): absent from the list or dying means that the old one is
- * over. So does another UUID, unless a port of its consoles still stands: toolstacks give living domains another
- * one. Its consoles leave by themselves, however long their readers take, while a new incarnation is served beside
- * them; only the new one is known to the store.
+ * A domid is reused, so a domain is (domid, incarnation). The old one is over when it is absent from the list, or
+ * dying, or when the list has another UUID. But toolstacks give living domains another UUID, too: while a port of its
+ * consoles still stands it is the one that it was. The consoles of one that is over leave by themselves, however long
+ * their readers take, while a new incarnation is served beside them; only the new one is known to the store.
  *
  * Each refresh casts a glance at all that lives on: what happens to a domain may have happened to its pages.
  */

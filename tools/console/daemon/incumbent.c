@@ -33,8 +33,10 @@ static bool sample_port(void *arg, const struct hyper_domain *domain, const stru
 	if (err)
 		return true;
 	port = hyper_port(s->hyper, domain->domid, nodes->port, &peer);
+	if ((port == HYPER_PORT_HELD || port == HYPER_PORT_FREE) && peer != s->self)
+		return true; /* another domain's console */
 	s->seen++;
-	s->held += port == HYPER_PORT_HELD && peer == s->self;
+	s->held += port == HYPER_PORT_HELD;
 	return s->seen < SAMPLE;
 }
 

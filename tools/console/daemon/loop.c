@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One thread serves every console, so it has to be told cheaply what there is to do: one
- * epoll_wait() a turn, whose timeout comes from the nearest timer, and no other
- * system call of the loop's own.  An idle daemon sleeps until something happens.
+ * One thread serves every console, so it has to be told cheaply what there is to do: one epoll_wait() a turn,
+ * whose timeout comes from the nearest timer, and no other system call of the loop's own.  An idle daemon
+ * sleeps until something happens.
  *
- * What makes event loops hard is that callbacks remove things.  Here removal is immediate,
- * also from the batch of events in hand, and memory is freed when the turn is over
- * (loop_bury()): so no callback ever runs for what is gone, and nobody has to ask whether it is.
+ * What makes event loops hard is that callbacks remove things.  Here removal is immediate, also from the batch
+ * of events in hand, and memory is freed when the turn is over (loop_bury()): so no callback ever runs for
+ * what is gone, and nobody has to ask whether it is.
  *
- * No phase of a turn can keep the next from its turn: a task that posts, and a timer that
- * arms itself for now, run in the turn after.
+ * No phase of a turn can keep the next from its turn: a task that posts, and a timer that arms itself for now,
+ * run in the turn after.
  */
 #include "loop.h"
 
@@ -32,11 +32,9 @@ struct loop {
 	struct epoll_event batch[BATCH];
 	int ready; /* events in batch */
 
-	struct loop_timer *soonest; /* of a pairing heap of those that are armed */
-
+	struct loop_timer *soonest;		/* of a pairing heap of those that are armed */
 	struct loop_task *posted, **posted_end; /* since this turn began */
 	struct loop_task *due;			/* before */
-
 	struct loop_corpse *corpses;
 
 	struct loop_fd signals;
@@ -305,17 +303,17 @@ int loop_signal(struct loop *l, int signo, void (*handler)(void *arg), void *arg
 }
 
 /* Only a handler runs before everything else, and it has no other place for its count. */
-static volatile sig_atomic_t continued;
+static volatile sig_atomic_t absences;
 
 static void on_continue(int signo)
 {
 	(void)signo;
-	continued++;
+	absences++;
 }
 
-unsigned int loop_continued(void)
+unsigned int loop_absences(void)
 {
-	return (unsigned int)continued;
+	return absences;
 }
 
 /* ---- the loop ------------------------------------------------------------- */
@@ -367,12 +365,14 @@ static int idle_ms(const struct loop *l)
 
 static int turn(struct loop *l)
 {
-	int n = epoll_wait(l->epoll, l->batch, BATCH, idle_ms(l));
+	int ms = idle_ms(l), n = epoll_wait(l->epoll, l->batch, BATCH, ms);
+	int64_t before = l->now;
 
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	l->ready = n < 0 ? 0 : n;
 	l->now = clock_ms();
+	absences += ms >= 0 && l->now - before > ms + LOOP_AWAY_MS;
 	take_posted(l);
 	run_ready(l);
 	run_timers(l);

@@ -76,11 +76,14 @@ void loop_cancel(struct loop *l, struct loop_task *task); /* idempotent */
 /* Block the signal in this thread and those started later, and call back in the loop. 0 or -errno. */
 int loop_signal(struct loop *l, int signo, void (*handler)(void *arg), void *arg);
 
+#define LOOP_AWAY_MS 1000
+
 /*
- * How often this process has been continued after a stop (SIGCONT), counted before anything else runs in it again: what
- * it knew of others may be wrong.
+ * How often this process has been away, so that what it knew of others may be wrong: stopped and continued (SIGCONT),
+ * which is counted before anything else runs in it again, or LOOP_AWAY_MS later in its turn than it had to be, as when
+ * it was frozen, which is counted when the turn begins.
  */
-unsigned int loop_continued(void);
+unsigned int loop_absences(void);
 
 /* Call corpse->free() when the turn is over. */
 void loop_bury(struct loop *l, struct loop_corpse *corpse, void (*free)(struct loop_corpse *corpse));

@@ -111,11 +111,12 @@ static bool visit(void *arg, const struct hyper_domain *domain, const struct sto
 	struct evtchn_port port = { .local = -1, .event = no_event };
 	struct oneshot *s = arg;
 	struct page page = { NULL, PAGE_NONE };
+	const char *kind = nodes->key.kind == CONSOLE_VUART ? "vuart" : "console";
 	struct ring ring;
 
 	if (err) {
-		diag(LOG_WARNING, "%s of domain %" PRIu32 ": cannot read its nodes in xenstore: %s",
-		     nodes->key.kind == CONSOLE_VUART ? "vuart" : "console", domain->domid, strerror(-err));
+		diag(LOG_WARNING, "%s of domain %" PRIu32 ": cannot read its nodes in xenstore: %s", kind,
+		     domain->domid, strerror(-err));
 		s->failed++;
 		return true;
 	}
@@ -128,7 +129,7 @@ static bool visit(void *arg, const struct hyper_domain *domain, const struct sto
 		err = page_map(&page, s->pages, domain->domid, nodes->key.kind == CONSOLE_PRIMARY,
 			       nodes->ring_ref);
 	if (err) {
-		diag(LOG_WARNING, "console of domain %" PRIu32 ": cannot bind its port or map its page: %s",
+		diag(LOG_WARNING, "%s of domain %" PRIu32 ": cannot bind its port or map its page: %s", kind,
 		     domain->domid, strerror(-err));
 		s->failed++;
 	} else {

@@ -145,6 +145,11 @@ ssize_t pty_read(struct pty *p, void *buf, size_t size)
 	return n - 1;
 }
 
+size_t pty_typed(const struct pty *p)
+{
+	return unread(p->master);
+}
+
 size_t pty_unread(const struct pty *p)
 {
 	return unread(p->slave);

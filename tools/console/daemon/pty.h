@@ -28,6 +28,9 @@ ssize_t pty_write(struct pty *p, const struct iovec *v, int n);
  */
 ssize_t pty_read(struct pty *p, void *buf, size_t size);
 
+/* Bytes that somebody has typed and pty_read() has not taken; 0 where the pty is closed. */
+size_t pty_typed(const struct pty *p);
+
 /* Bytes in the slave that no reader has read yet. */
 size_t pty_unread(const struct pty *p);
 

@@ -42,6 +42,7 @@ static bool load_all(struct ring *r, bool force)
 int ring_init(struct ring *r, struct xencons_interface *page)
 {
 	r->page = page;
+	r->connected = false;
 	return load_all(r, true) ? 0 : -EPROTO;
 }
 
@@ -109,6 +110,20 @@ ssize_t ring_put(struct ring *r, const void *data, size_t len)
 	return len;
 }
 
+bool ring_remade(struct ring *r)
+{
+	if (!r->connected || ring_flag(r) == XENCONSOLE_CONNECTED)
+		return false;
+	load_all(r, false);
+	return true;
+}
+
+bool ring_new(const struct ring *r)
+{
+	return ring_flag(r) == XENCONSOLE_DISCONNECTED && !load(&r->page->out_cons) &&
+	       !load(&r->page->in_prod);
+}
+
 bool ring_as_left(const struct ring *r)
 {
 	return load(&r->page->out_cons) == r->out_cons && load(&r->page->in_prod) == r->in_prod;
@@ -121,6 +136,7 @@ uint8_t ring_flag(const struct ring *r)
 
 bool ring_connect(struct ring *r)
 {
+	r->connected = true;
 	if (ring_flag(r) == XENCONSOLE_CONNECTED)
 		return false;
 	__atomic_store_n(&r->page->connection, XENCONSOLE_CONNECTED, __ATOMIC_RELEASE);
@@ -129,6 +145,7 @@ bool ring_connect(struct ring *r)
 
 void ring_disconnect(struct ring *r)
 {
+	r->connected = false;
 	__atomic_store_n(&r->page->connection, XENCONSOLE_DISCONNECTED, __ATOMIC_RELEASE);
 	__sync_synchronize();
 }

@@ -26,6 +26,7 @@ struct ring {
 	struct xencons_interface *page; /* NULL: not attached */
 	uint32_t out_cons;		/* the backend's own indexes: these count, */
 	uint32_t in_prod;		/* not what the page says of them */
+	bool connected;			/* what the flag was set to last */
 };
 
 /*
@@ -67,6 +68,15 @@ ssize_t ring_put(struct ring *r, const void *data, size_t len);
  * guest has cleared the page.  False, and nothing changed, if not.
  */
 bool ring_resync(struct ring *r);
+
+/*
+ * True, and the private indexes are loaded anew if they are in range, if the flag has gone from a page that was
+ * connected: whoever cleared it may have made the page anew.  A guest that scribbles on it harms itself alone.
+ */
+bool ring_remade(struct ring *r);
+
+/* True if the page is as a builder leaves it: DISCONNECTED, and the backend's indexes 0. */
+bool ring_new(const struct ring *r);
 
 /* True if the page's own copies of the backend's indexes are those stored last: no other backend has been at it. */
 bool ring_as_left(const struct ring *r);

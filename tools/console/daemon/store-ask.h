@@ -26,8 +26,8 @@ int64_t store_now(void); /* CLOCK_MONOTONIC in ms */
  * called before there are threads, since it sets a variable of the environment.
  */
 bool store_way(char path[STORE_SOCKET]);
-/* The rule: may a host with these two files reach xenstored by the kernel's device, too? */
-bool store_has_device(const char *capabilities, const char *pid_file);
+/* The same, with these two files for the kernel's and init-xenstore-domain's. */
+bool store_way_by(char path[STORE_SOCKET], const char *capabilities, const char *pid_file);
 
 /* 0 or -errno, also for those below: as xenstored answered, or -ENOTCONN, with c->lost set, if it did not. */
 int store_open(struct store_connection *c);

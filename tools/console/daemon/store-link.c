@@ -27,7 +27,8 @@
 #include "diag.h"
 
 #define KNOCK_MS 100
-#define BACKOFF_LAST_MS 5000
+#define BACKOFF_LAST_MS 800 /* a new domain has its tty within a second of xenstored's being back */
+#define SETTLED_MS 5000	    /* a connection that lasted so long was a good one */
 
 /* xenstored lets one or two wait at its door; they wait for as long as it is stopped. */
 static int knock(const char *path)
@@ -150,8 +151,8 @@ static void complain(struct store_worker *w, int err)
 	waiting = w->followed;
 	pthread_mutex_unlock(&w->store->lock);
 	diag(LOG_WARNING,
-	     "cannot open a connection to xenstored: %s; %u consoles wait for it, it is tried again; are "
-	     "files or memory short?",
+	     "cannot open a connection to xenstored: %s; %u consoles wait for it, it is tried again; is "
+	     "xenstored healthy, are files or memory short?",
 	     strerror(-err), waiting);
 }
 
@@ -200,7 +201,7 @@ void store_link_lost(struct store_worker *w)
 {
 	store_link_close(w);
 	set_connected(w, false);
-	if (store_now() - w->since >= BACKOFF_LAST_MS)
+	if (store_now() - w->since >= SETTLED_MS)
 		w->backoff = STORE_BACKOFF_MS;
 	back_off(w);
 	pthread_mutex_lock(&w->store->lock);

@@ -22,6 +22,7 @@
 
 #define STORE_BEAT_MS 5000
 #define STORE_REST_MS 1000
+#define STORE_STUCK_MS 1000 /* a request that takes longer holds up nobody else's */
 #define STORE_CONNECT_MS 10000
 #define STORE_BACKOFF_MS 50 /* after a first failure */
 
@@ -132,6 +133,7 @@ void store_want(struct store_follow *f, enum store_work kind);
 struct store_follow *store_take(struct store_worker *w, enum store_work *kind);
 void store_done(struct store_worker *w); /* with what it took */
 bool store_idle_locked(struct store_worker *w);
+bool store_publishing_locked(const struct store *st); /* are there any that may wait? */
 void store_rest(struct store_follow *f, enum store_work kind);
 void store_rested(struct store_worker *w);
 /* Is tty empty, so that somebody may wait for it?  settled: it is not to be written. */

@@ -54,6 +54,14 @@ static bool hurry(const struct store_worker *w)
 	return any;
 }
 
+/* Its connection is not answered, whatever the others' are: nobody else is to wait for it. */
+static bool stuck(const struct store_worker *w)
+{
+	int64_t asked = w->conn.asked;
+
+	return asked && store_now() - asked >= STORE_STUCK_MS;
+}
+
 /* The next whose tty may be written though nobody is known to wait for it, or NULL. */
 static struct store_follow *next_to_publish(struct store *st)
 {
@@ -63,6 +71,8 @@ static struct store_follow *next_to_publish(struct store *st)
 	if (!f)
 		f = TAILQ_FIRST(&st->publish[1]);
 	for (unsigned int i = 0; f && i < st->workers; i++) {
+		if (stuck(st->worker[i]))
+			continue;
 		busy += st->worker[i]->publishing;
 		if (hurry(st->worker[i]) || busy == STORE_PUBLISH_AT_ONCE)
 			f = NULL;
@@ -179,6 +189,11 @@ void store_done(struct store_worker *w)
 	w->hurrying = w->publishing = false;
 	wake_publisher(w->store);
 	pthread_mutex_unlock(&w->store->lock);
+}
+
+bool store_publishing_locked(const struct store *st)
+{
+	return !TAILQ_EMPTY(&st->publish[0]) || !TAILQ_EMPTY(&st->publish[1]);
 }
 
 bool store_idle_locked(struct store_worker *w)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Which way to xenstored. libxenstore tries xenstored's socket, and where that is not there the
- * kernel's device; every flag that once forbade it is ignored (4.17). In dom0 that is a trap: who
- * comes before xenstored, or while it is restarted, is served by the device for ever after, where
+ * kernel's device; every flag that once forbade it is ignored (4.17). In dom0 that is a trap: what
+ * is there before xenstored, or while it is restarted, talks to the device for ever after, where
  * requests to a xenstored that is gone wait for ever. So the rule is:
  *
  *   XENSTORED_PATH is set     what it names and nothing else, which is libxenstore's own rule
@@ -23,6 +23,7 @@
 
 #define CAPABILITIES "/proc/xen/capabilities"
 #define PID_FILE RUN_DIR "/xenstored.pid"
+#define XENS_OWN "/run/xen/xenstored.pid" /* also where our own run directory is another one */
 
 static bool begins(const char *path, const char *with)
 {
@@ -37,13 +38,8 @@ static bool begins(const char *path, const char *with)
 	return !strncmp(text, with, strlen(with));
 }
 
-bool store_has_device(const char *capabilities, const char *pid_file)
-{
-	return !begins(capabilities, "control_d") || begins(pid_file, "domid:");
-}
-
 /* Where XENSTORED_PATH is set, libxenstore takes it for the device's path, too: so the device is out of its reach. */
-bool store_way(char path[STORE_SOCKET])
+bool store_way_by(char path[STORE_SOCKET], const char *capabilities, const char *pid_file)
 {
 	const char *chosen = getenv("XENSTORED_PATH"), *socket = xs_daemon_socket();
 	struct stat st;
@@ -55,8 +51,14 @@ bool store_way(char path[STORE_SOCKET])
 	if (chosen)
 		only = stat(chosen, &st) < 0 || !S_ISCHR(st.st_mode);
 	else
-		only = !store_has_device(CAPABILITIES, PID_FILE) && !setenv("XENSTORED_PATH", socket, 0);
+		only = begins(capabilities, "control_d") && !begins(pid_file, "domid:") &&
+		       !begins(XENS_OWN, "domid:") && !setenv("XENSTORED_PATH", socket, 0);
 	if (only)
 		strcpy(path, socket);
 	return only;
+}
+
+bool store_way(char path[STORE_SOCKET])
+{
+	return store_way_by(path, CAPABILITIES, PID_FILE);
 }

@@ -41,14 +41,17 @@ static bool ending(struct store_worker *w)
 static int patience(struct store_worker *w)
 {
 	int64_t until;
-	bool idle, resting;
+	bool idle, resting, publishing;
 
 	pthread_mutex_lock(&w->store->lock);
 	idle = !w->store->ending && !w->probe && store_idle_locked(w);
 	resting = !TAILQ_EMPTY(&w->resting);
+	publishing = store_publishing_locked(w->store);
 	pthread_mutex_unlock(&w->store->lock);
 	if (!idle)
 		return 0;
+	if (publishing) /* nobody tells when a worker that it waits for has got stuck */
+		return STORE_STUCK_MS;
 	if (w->conn.xs)
 		until = resting ? w->rest_until : -1;
 	else

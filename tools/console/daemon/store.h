@@ -100,7 +100,7 @@ void store_forget(struct store *store, const struct store_key *key);
  * by then, nothing is written. Cheap to ask at each snapshot: no request is made if the
  * node is known to say so already. Asked again, a newer request replaces an older one. A
  * snapshot follows if nothing was written because the console is another one. What
- * nobody is known to wait for gives way to all else, newest first. 0 or -ENOMEM.
+ * nobody is known to wait for gives way to all else. 0 or -ENOMEM.
  */
 int store_publish(struct store *store, const struct store_key *key, int64_t port, const char *tty);
 

@@ -10,6 +10,8 @@
 
 #include "store-nodes.h"
 
+#define CHANGES 5 /* of a console under the eyes of whoever looks at it, until it counts as unreadable */
+
 static int open_store(struct store_connection *c)
 {
 	char socket[STORE_SOCKET];
@@ -24,10 +26,10 @@ static int look(struct store_connection *c, const struct hyper_domain *domain, e
 {
 	struct store_key key = { domain->domid, kind, 0 };
 	struct store_look look = { .name = NULL };
-	int err = store_read_whose(c, &key, &look), on = 1;
+	int err = -ESTALE, on = 1;
 
-	if (err == -ESTALE)
-		return 1; /* it is about to go, or to come */
+	for (int i = 0; i < CHANGES && err == -ESTALE; i++) /* it is about to go, or to come */
+		err = store_read_whose(c, &key, &look);
 	if (!err && complete && store_ours(&look))
 		err = store_read_rest(c, &look, true);
 	if (c->lost)

@@ -99,6 +99,32 @@ class Faults:
         return struct.unpack_from("I", self._map, ANSWERED)[0]
 
 
+class Frozen:
+    """All threads of a process stand still, and it is never told: as in a frozen cgroup, or a domain that is paused."""
+
+    SEIZE, INTERRUPT, DETACH, ALL = 0x4206, 0x4207, 17, 0x40000000
+
+    def __init__(self, process):
+        self.tids = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+        self._call = ctypes.CDLL(None, use_errno=True).ptrace
+        self._call.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+    def _ptrace(self, request, tid):
+        if self._call(request, tid, None, None) < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    def __enter__(self):
+        for tid in self.tids:
+            self._ptrace(self.SEIZE, tid)
+            self._ptrace(self.INTERRUPT, tid)
+            os.waitpid(tid, self.ALL)
+        return self
+
+    def __exit__(self, *_):
+        for tid in self.tids:
+            self._ptrace(self.DETACH, tid)
+
+
 class Endless:
     """One thread of a process, by its name, cannot end before this block does, whatever becomes of the
     process: as one that waits for a disk in the kernel, it keeps the descriptors of all open."""

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What happens to a domain while it is served: refusals, moves, losses, resets, and its end."""
 
+import contextlib
 import resource
 import time
 
 import pytest
 
+from faultlib import Frozen
 from helpers import (PATIENCE, Reader, converse, log_is, logged, numbered, report, serve, settle,
                      tty_of, until)
 from hostlib import CONNECTED, DISCONNECTED
@@ -126,33 +128,31 @@ def test_port_moves_while_the_old_one_stands(host):
     assert status["dropped"] == 0 and status["written"] > 64
 
 
+@contextlib.contextmanager
 def frozen_with_a_full_ring(host):
-    """A daemon that does not run, and a guest that waits to be told of room."""
+    """A daemon that does not run, and is not told so, and a guest that waits to be told of room."""
     daemon, domain, guest = serve(host, guest={"trusting": True}, name="web")
-    daemon.freeze()
-    guest.lines(200)
-    guest.wait_state("spinning")
-    return daemon, domain, guest
+    settle(daemon)
+    with Frozen(daemon):
+        guest.lines(200)
+        guest.wait_state("spinning")
+        yield domain
+    guest.flush(PATIENCE)
+    log_is(host, "web", numbered(200))
 
 
 def test_full_ring_and_the_port_moves(host):
     """Room is told of on the new port, since the guest's end of the old one has gone."""
-    daemon, domain, guest = frozen_with_a_full_ring(host)
-    domain.move_port()
-    daemon.thaw()
-    guest.flush(PATIENCE)
-    log_is(host, "web", numbered(200))
+    with frozen_with_a_full_ring(host) as domain:
+        domain.move_port()
 
 
 def test_full_ring_and_the_port_is_lost(host):
     """Room that was made before the loss was noticed is told of afterwards."""
-    daemon, domain, guest = frozen_with_a_full_ring(host)
-    number = domain.console().port
-    domain.close_port()
-    assert domain.move_port(node=False) == number
-    daemon.thaw()
-    guest.flush(PATIENCE)
-    log_is(host, "web", numbered(200))
+    with frozen_with_a_full_ring(host) as domain:
+        number = domain.console().port
+        domain.close_port()
+        assert domain.move_port(node=False) == number
 
 
 def test_port_lost_without_a_watch_event(host):

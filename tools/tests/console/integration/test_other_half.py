@@ -5,9 +5,11 @@ that do not know the flag."""
 
 import os
 import signal
+import time
 
 import pytest
 
+from faultlib import Frozen
 from helpers import (PATIENCE, Reader, converse, log_is, logged, numbered, one_shot, report, serve, settle, tty_of,
                      until)
 from hostlib import BUILD, DISCONNECTED, IN_SIZE, OUT_SIZE, ROOT, wait_for
@@ -145,6 +147,62 @@ def test_page_rebuilt_under_a_guest_that_speaks_at_once(host):
     log_is(host, "web", b"x" * 100 + b"y" * 150)
 
 
+def test_typed_into_a_page_that_was_just_rebuilt(host):
+    """Before anybody has looked at it: the new guest gets what was typed, and nothing made up in front."""
+    daemon, domain, guest = serve(host, name="web")
+    host.batch(9)
+    with Reader(tty_of(daemon, domain)) as reader:
+        reader.write("typed to the old one\n")
+        until(lambda: guest.input == b"typed to the old one\n", "the old guest's input")
+        guest.stop()
+        domain.rebuild_page()
+        new = domain.guest()
+        reader.write("hello\n")
+        until(lambda: new.input.endswith(b"hello\n"), "the new guest's input")
+    assert new.input == b"hello\n"
+
+
+@pytest.mark.parametrize("how", ["stop", "death", "kill"])
+def test_page_rebuilt_right_before_the_end(host, how):
+    """What the new guest said without an event is taken from its page's beginning, whoever takes it: the daemon that
+    stops, the one whose domain dies, or the successor of one that was killed before."""
+    daemon, domain, guest = serve(host, name="web")
+    host.batch(9)
+    guest.print("x" * 100)
+    log_is(host, "web", b"x" * 100)
+    settle(daemon)
+    guest.stop()
+    if how == "kill":
+        daemon.kill()
+    domain.rebuild_page()
+    new = domain.guest(silent=True)
+    new.print("y" * 150)
+    new.flush()
+    if how == "stop":
+        assert daemon.stop(PATIENCE) == 0
+    elif how == "death":
+        domain.kill()
+    else:
+        host.start_daemon()
+    log_is(host, "web", b"x" * 100 + b"y" * 150)
+
+
+def test_port_and_page_move_together(host):
+    """What lay in the old page, and was said without an event, is not lost."""
+    _, domain, guest = serve(host, name="web")
+    host.batch(9)
+    guest.stop()
+    old = domain.guest(silent=True)
+    old.print("from the old page\n")
+    old.flush()
+    old.stop()
+    domain.move_page(node=False)
+    domain.move_port()
+    until(lambda: domain.console().bound and domain.console().connected, "the new page to be served")
+    domain.guest().print("from the new page\n")
+    log_is(host, "web", b"from the old page\nfrom the new page\n")
+
+
 def another_serves(host, domain, guest, same_number):
     """Ours is stopped; the guest closes its port and offers it again, and the distribution's daemon binds it. It, and
     not ours, is the backend then."""
@@ -190,6 +248,33 @@ def test_another_daemon_serves_it_now(host, then, same_number):
     assert b"for the other one" not in host.guest_log("web")
     theirs.thaw()
     until(lambda: console.out_used == 0, "the other one to take it")
+
+
+def test_another_daemon_serves_it_and_ours_was_frozen(host):
+    """Nobody tells a process that it was frozen; it notices that it slept for too long."""
+    domain = host.create(name="web")
+    guest = domain.guest(mode="linux71")
+    ours = host.start_daemon("--log=guest")
+    tty_of(ours, domain)
+    guest.print("served by ours\n")
+    logged(host, "web", "served by ours\n")
+    settle(ours)
+    with Frozen(ours):
+        since = time.monotonic()
+        guest.print("nobody reads this in time\n")
+        guest.flush()
+        domain.move_port(same_number=True)
+        theirs = host.start_incumbent()
+        until(lambda: domain.console().pins == 2 and domain.console().out_used == 0, "the other daemon to serve it")
+        theirs.freeze()
+        guest.print("for the other one\n")
+        guest.flush()
+        # It looks around once a second, and a second is nothing unusual.
+        until(lambda: time.monotonic() - since > 3, "it to have been away for longer than a busy machine explains")
+    until(lambda: domain.console().pins == 1, "ours to let go of the page")
+    settle(ours)
+    assert domain.console().connected and domain.console().out_used == len("for the other one\n")
+    assert b"for the other one" not in host.guest_log("web")
 
 
 def test_typed_after_another_daemon_took_it(host):
@@ -320,6 +405,20 @@ def test_console_driver_domain(host):
     assert web.console().connected and db.console().connected
 
 
+def test_another_domains_port_that_is_closed(host):
+    """Its guest closes it for good: still not ours, and not worth a word or a terminal."""
+    driver = host.create(name="driver")
+    daemon = host.start_daemon(wait=True)
+    web = host.create(name="web", backend=driver.domid)
+    asked = counted(host, "status", web)
+    until(asked, "the daemon to have asked whose it is")
+    web.close_port()
+    before = asked()
+    until(lambda: asked() >= before + 2, "the daemon to have asked again, twice")
+    assert report(daemon, web)["state"] == "idle" and report(daemon, web)["tty"] == "none"
+    assert "cannot" not in daemon.output
+
+
 def test_domid_of_another_daemons_domain(host):
     """/tool/xenconsoled/domid tells the toolstack who serves new domains. It is not who we are."""
     host.store_write("/tool/xenconsoled/domid", "5")
@@ -402,6 +501,21 @@ def test_given_to_qemu_after_it_was_let_go(host):
 
 
 # -- hand-over ----------------------------------------------------------------------------------
+
+
+def test_hand_over_of_a_domain_that_is_over(host):
+    """There is no successor for it: its last words are taken, whatever its reader has room for."""
+    daemon, domain, guest = serve(host, "--overflow-data=keep", "--buffer-limit=4K", name="web")
+    guest.lines(2000)
+    until(lambda: report(daemon, domain)["state"] == "held" and domain.console().out_used == OUT_SIZE, "a full ring")
+    logged_before = len(host.guest_log("web"))
+    daemon.freeze()
+    daemon.signal(signal.SIGUSR2)
+    host.stop_store()  # nobody tells of the death
+    domain.kill()
+    daemon.thaw()
+    assert daemon.wait(PATIENCE) == 0
+    assert len(host.guest_log("web")) == logged_before + OUT_SIZE
 
 
 def test_hand_over_leaves_what_the_reader_cannot_be_given(host):

@@ -11,6 +11,7 @@ from faultlib import Faults
 from helpers import (PATIENCE, Reader, converse, log_is, logged, numbered, report, serve, settle,
                      tty_of, until)
 from hostlib import CONNECTED, wait_for
+from storelib import StoreProxy
 
 LOST, FOUND = "connection to xenstored broke", "connected to xenstored again"
 SILENT, ANSWERS = "xenstored does not answer", "xenstored answers again"
@@ -230,6 +231,21 @@ def test_restarted_again_and_again(host):
         if number == 0:
             before = holds()
     until(lambda: holds() == before, lambda: f"it to hold what it held: {holds()}, {before}")
+
+
+def test_one_connection_that_is_never_answered(host):
+    """It holds up its own consoles, and no other's tty."""
+    first = host.create(name="first", domid=1)
+    others = [host.create(name=f"other-{number}") for number in range(24)]
+    host.inject("bind", errno="EPERM", times=0, domid=1)
+    with StoreProxy(host, b"/500/console/limit") as proxy:
+        daemon = host.start_daemon(env=proxy.env)
+        for other in others:
+            tty_of(daemon, other)
+        host.create(name="new", domid=500)
+        assert proxy.asked.wait(PATIENCE)
+        host.clear_injections()
+        tty_of(daemon, first)
 
 
 @pytest.mark.parametrize("state", ["stopped", "killed"])

@@ -11,12 +11,16 @@
 
 #include "console-private.h"
 
+#define DOMID 7
+#define PORT 3
+
 static struct options options;
 static struct console_env env;
 static struct console c;
-static int answer;	   /* of Xen, about the port */
-static unsigned int asked; /* how often */
-static bool dying;	   /* as Xen says of the domain */
+static int answer;	    /* of Xen, about the port */
+static unsigned int asked;  /* how often */
+static uint32_t offered_to; /* the domain that the guest's port is for */
+static bool dying;	    /* as Xen says of the domain */
 static unsigned int notified;
 
 int __wrap_hyper_port(struct hyper *h, uint32_t domid, uint32_t port, uint32_t *peer);
@@ -28,10 +32,9 @@ void __wrap_evtchn_unbind(struct evtchn *e, struct evtchn_port *port);
 int __wrap_hyper_port(struct hyper *h, uint32_t domid, uint32_t port, uint32_t *peer)
 {
 	(void)h;
-	(void)domid;
-	(void)port;
+	assert_true(domid == HYPER_SELF ? port == 0 : domid == DOMID && port == PORT);
 	if (peer)
-		*peer = 0;
+		*peer = domid == HYPER_SELF ? DOMID : offered_to;
 	asked++;
 	return answer;
 }
@@ -62,7 +65,7 @@ void __wrap_evtchn_unbind(struct evtchn *e, struct evtchn_port *port)
 	port->local = -1;
 }
 
-/* Long ago its port was bound, as number 0. */
+/* Long ago its port was bound, as our number 0. */
 static int set_up(void **state)
 {
 	(void)state;
@@ -74,13 +77,14 @@ static int set_up(void **state)
 	};
 	console_guest_init(&c);
 	console_host_init(&c);
-	c.port = c.bound_port = 1;
+	c.port = c.bound_port = PORT;
+	c.key.domid = DOMID;
 	c.evtchn.local = 0;
-	c.stood_run = loop_continued();
+	c.stood_run = loop_absences();
 	set_page(0, 0, 0, 0);
 	c.page.at = page;
 	answer = HYPER_PORT_HELD;
-	asked = notified = 0;
+	asked = notified = offered_to = 0;
 	dying = false;
 	return env.loop && ring_init(&c.ring, page) == 0 ? 0 : -1;
 }

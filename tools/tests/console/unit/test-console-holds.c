@@ -72,10 +72,11 @@ static void no_answer_is_no_loss(void **state)
 {
 	(void)state;
 	answer = -ENOMEM;
+	raise(SIGCONT); /* nor does it keep the console in the queue for ever */
 	guest_says();
 	console_take(&c);
 	assert_int_equal(page->out_cons, SAID);
-	assert_int_equal(c.failed, 0);
+	assert_false(c.failed || c.more);
 	answer = HYPER_PORT_FREE; /* it answers again, and is asked again */
 	assert_false(console_holds(&c));
 }
@@ -98,21 +99,27 @@ static void a_stop_writes_only_what_nobody_serves(void **state)
 	static const struct {
 		int answer;
 		bool stopped, written;
+		uint32_t offered_to;
 	} cases[] = {
-		{ HYPER_PORT_CLOSED, false, true }, { HYPER_PORT_FREE, false, true },
-		{ HYPER_PORT_OTHER, false, false }, { -ESRCH, true, false },
-		{ HYPER_PORT_CLOSED, true, false }, { HYPER_PORT_FREE, true, false },
+		{ HYPER_PORT_CLOSED, false, true, 0 },
+		{ HYPER_PORT_FREE, false, true, 0 },
+		{ HYPER_PORT_FREE, false, false, 5 },
+		{ HYPER_PORT_OTHER, false, false, 0 },
+		{ -ESRCH, true, false, 0 },
+		{ HYPER_PORT_CLOSED, true, false, 0 },
+		{ HYPER_PORT_FREE, true, false, 0 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		page->connection = XENCONSOLE_CONNECTED;
 		c.stood = 0;
-		c.stood_run = loop_continued();
+		c.stood_run = loop_absences();
 		if (cases[i].stopped)
 			raise(SIGCONT);
 		c.evtchn.local = -1;
 		answer = cases[i].answer;
+		offered_to = cases[i].offered_to;
 		console_flag_down(&c);
 		assert_int_equal(page->connection,
 				 cases[i].written ? XENCONSOLE_DISCONNECTED : XENCONSOLE_CONNECTED);
@@ -196,6 +203,7 @@ static void indexes_of_a_new_page_count(void **state)
 	(void)state;
 	c.ring.out_cons = 70;
 	c.ring.in_prod = 30;
+	c.ring.connected = true;
 	page->connection = XENCONSOLE_DISCONNECTED;
 	page->out_prod = SAID;
 	console_take(&c);

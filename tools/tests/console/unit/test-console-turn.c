@@ -66,7 +66,7 @@ static int set_up(void **state)
 	set_page(0, RING_OUT_SIZE, 0, 0);
 	to_reader = notified = 0;
 	c.stood = INT64_MAX; /* its port is asked for in test-console-holds.c */
-	c.stood_run = loop_continued();
+	c.stood_run = loop_absences();
 	stopped = false;
 	return env.loop && ring_init(&c.ring, page) == 0 ? 0 : -1;
 }

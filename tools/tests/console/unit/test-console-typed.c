@@ -11,6 +11,7 @@ static uint32_t wanted;
 static int64_t armed; /* ms that the timer was armed for last; 0: not since */
 
 ssize_t __wrap_pty_read(struct pty *p, void *buf, size_t size);
+size_t __wrap_pty_typed(const struct pty *p);
 void __wrap_loop_arm(struct loop *l, struct loop_timer *timer, int64_t ms);
 void __real_loop_arm(struct loop *l, struct loop_timer *timer, int64_t ms);
 void __wrap_loop_want(struct loop *l, struct loop_fd *source, uint32_t events);
@@ -23,6 +24,12 @@ ssize_t __wrap_pty_read(struct pty *p, void *buf, size_t size)
 	memset(buf, 'x', n);
 	typed -= n;
 	return n;
+}
+
+size_t __wrap_pty_typed(const struct pty *p)
+{
+	(void)p;
+	return typed;
 }
 
 void __wrap_loop_arm(struct loop *l, struct loop_timer *timer, int64_t ms)
@@ -55,11 +62,11 @@ static int end(void **state)
 	return tear_down(state);
 }
 
-/* The pty is readable, if the loop wants to know. */
+/* The pty is readable, as when somebody has typed or a client has set its modes; if the loop wants to know. */
 static void readable(void)
 {
 	if (wanted & EPOLLIN) {
-		console_type(&c, true);
+		console_type(&c);
 		console_settle(&c);
 	}
 }
@@ -130,8 +137,44 @@ static void nobody_types(void **state)
 	typed = RING_IN_SIZE; /* fills the ring, and is all */
 	readable();
 	console_feed(&c, EVENT_LOOK);
+	readable(); /* a client's modes */
 	assert_false(c.typed.armed);
 	assert_true(wanted & EPOLLIN);
+}
+
+/* What was typed was dropped again, by a client that flushes, say. */
+static void nobody_types_any_more(void **state)
+{
+	(void)state;
+	fill();
+	typed = 0;
+	look();
+	assert_false(c.typed.armed);
+	assert_true(wanted & EPOLLIN);
+}
+
+static void the_pty_is_lost(void **state)
+{
+	(void)state;
+	fill();
+	c.pty.master = -1;
+	console_tty_lost(&c);
+	assert_false(c.typed.armed);
+}
+
+static void the_page_was_made_anew(void **state)
+{
+	(void)state;
+	ring_connect(&c.ring);
+	typed = 5;
+	readable();
+	assert_int_equal(page->in_prod, 5);
+	set_page(0, 0, 0, 0);
+	page->connection = XENCONSOLE_DISCONNECTED;
+	typed = 3;
+	readable();
+	assert_int_equal(page->in_prod, 3);
+	assert_int_equal(page->connection, XENCONSOLE_CONNECTED);
 }
 
 static void nothing_is_typed_into_a_lost_port(void **state)
@@ -140,7 +183,7 @@ static void nothing_is_typed_into_a_lost_port(void **state)
 	c.stood = 0;
 	answer = HYPER_PORT_FREE;
 	typed = 10;
-	console_type(&c, true);
+	console_type(&c);
 	assert_int_equal(typed, 10);
 	assert_int_equal(page->in_prod, 0);
 	assert_int_equal(c.failed, 1u << EVENT_PORT_LOST);
@@ -153,6 +196,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(room_without_an_event, begin, end),
 		cmocka_unit_test_setup_teardown(room_with_an_event, begin, end),
 		cmocka_unit_test_setup_teardown(nobody_types, begin, end),
+		cmocka_unit_test_setup_teardown(nobody_types_any_more, begin, end),
+		cmocka_unit_test_setup_teardown(the_pty_is_lost, begin, end),
+		cmocka_unit_test_setup_teardown(the_page_was_made_anew, begin, end),
 		cmocka_unit_test_setup_teardown(nothing_is_typed_into_a_lost_port, begin, end),
 	};
 

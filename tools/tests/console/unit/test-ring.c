@@ -218,6 +218,55 @@ static void test_resync(void **state)
 
 /* ---- the flag ------------------------------------------------------------- */
 
+/* Who takes the flag away may have made the page anew; who only sets an index back has not. */
+static void test_remade(void **state)
+{
+	struct ring r;
+
+	(void)state;
+	set_page(70, 70, 30, 30);
+	ring_init(&r, page);
+	page->connection = XENCONSOLE_DISCONNECTED;
+	page->out_cons = 0;
+	assert_false(ring_remade(&r)); /* it was never connected here */
+	ring_connect(&r);
+	assert_false(ring_remade(&r));
+	assert_int_equal(r.out_cons, 70);
+	assert_false(ring_as_left(&r));
+	page->connection = XENCONSOLE_DISCONNECTED;
+	page->in_prod = page->in_cons = 0;
+	assert_true(ring_remade(&r));
+	assert_int_equal(r.out_cons, 0);
+	assert_int_equal(r.in_prod, 0);
+	assert_true(ring_as_left(&r));
+	ring_connect(&r);
+	ring_disconnect(&r); /* our own doing is not somebody else's */
+	page->out_cons = 5;
+	assert_false(ring_remade(&r));
+	ring_connect(&r);
+	page->connection = XENCONSOLE_DISCONNECTED;
+	page->out_prod = 5000; /* out of range: nothing is believed */
+	assert_true(ring_remade(&r));
+	assert_int_equal(r.out_cons, 0);
+}
+
+static void test_new(void **state)
+{
+	struct ring r;
+
+	(void)state;
+	set_page(0, 70, 0, 0);
+	ring_init(&r, page);
+	assert_false(ring_new(&r));
+	page->connection = XENCONSOLE_DISCONNECTED;
+	assert_true(ring_new(&r));
+	page->in_prod = 1;
+	assert_false(ring_new(&r));
+	page->in_prod = 0;
+	page->out_cons = 1;
+	assert_false(ring_new(&r));
+}
+
 static void test_flag(void **state)
 {
 	struct ring r;
@@ -263,6 +312,8 @@ int main(void)
 		cmocka_unit_test(test_guest_goes_out_of_range),
 		cmocka_unit_test(test_our_indexes_are_private),
 		cmocka_unit_test(test_resync),
+		cmocka_unit_test(test_remade),
+		cmocka_unit_test(test_new),
 		cmocka_unit_test(test_flag),
 		cmocka_unit_test(test_attach_leaves_the_page),
 	};

@@ -108,6 +108,19 @@ static void what_is_urgent_for_a_worker_without_connection_holds_up_nobody(void 
 	assert_ptr_equal(take(0), again);
 }
 
+static void a_connection_that_is_not_answered_holds_up_nobody(void **state)
+{
+	struct store_follow *again = want(0, 0, true, STORE_PUBLISH);
+
+	(void)state;
+	want(1, 1, false, STORE_LOOK);
+	assert_non_null(take(1));
+	st.worker[1]->conn.asked = store_now();
+	assert_null(take(0));
+	st.worker[1]->conn.asked = store_now() - STORE_STUCK_MS;
+	assert_ptr_equal(take(0), again);
+}
+
 static void few_are_written_again_at_once(void **state)
 {
 	struct store_follow *again[WORKERS];
@@ -284,6 +297,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		QUEUES(no_tty_is_written_again_while_anything_is_urgent),
 		QUEUES(what_is_urgent_for_a_worker_without_connection_holds_up_nobody),
+		QUEUES(a_connection_that_is_not_answered_holds_up_nobody),
 		QUEUES(few_are_written_again_at_once),
 		QUEUES(an_empty_one_goes_first),
 		QUEUES(a_new_console_is_served_first_and_then_the_newest),

@@ -33,14 +33,22 @@ static const char *file(const char *text)
 	return at;
 }
 
+/* Where libxenstore is kept from the device, it is by the variable. */
 static bool has_device(const char *capabilities, const char *pid)
 {
 	const char *files[] = { file(capabilities), file(pid) };
-	bool has = store_has_device(files[0], files[1]);
+	char path[STORE_SOCKET];
+	bool only;
 
+	unsetenv("XENSTORED_PATH");
+	only = store_way_by(path, files[0], files[1]);
+	assert_string_equal(path, only ? xs_daemon_socket() : "");
+	assert_int_equal(getenv("XENSTORED_PATH") != NULL, only);
+	if (only)
+		assert_string_equal(getenv("XENSTORED_PATH"), path);
 	unlink(files[0]);
 	unlink(files[1]);
-	return has;
+	return !only;
 }
 
 static void in_dom0_the_device_is_only_for_a_xenstored_that_is_a_domain(void **state)

@@ -25,6 +25,8 @@ $(BUILD)/$(unit)/test-$1: $(BUILD)/$(unit)/test-$1.o $(call module_objects,$2 $(
 endef
 $(foreach t,$(unit_tests:test-%=%),$(eval $(call unit_test,$t,$(firstword $(subst -, ,$t)))))
 
+# The clock is this one's.
+$(BUILD)/$(unit)/test-loop-away: ALL_LDFLAGS += -Wl,--wrap=clock_gettime
 # What a visit does, and whether a share is left, is this one's to say.
 $(BUILD)/$(unit)/test-console-hot: ALL_LDFLAGS += -Wl,--wrap=console_feed,--wrap=share_left,--wrap=share_wait
 # Where bytes go, and what a guest does when there is room, is this one's.
@@ -36,7 +38,7 @@ $(BUILD)/$(unit)/test-console-turn: ALL_LDFLAGS += \
 $(BUILD)/$(unit)/test-console-holds $(BUILD)/$(unit)/test-console-typed: ALL_LDFLAGS += \
 	-Wl,--wrap=hyper_port,--wrap=hyper_domain,--wrap=evtchn_notify,--wrap=evtchn_unmask,--wrap=evtchn_unbind
 $(BUILD)/$(unit)/test-console-holds: ALL_LDFLAGS += -Wl,--wrap=evtchn_bind,--wrap=page_map
-$(BUILD)/$(unit)/test-console-typed: ALL_LDFLAGS += -Wl,--wrap=pty_read,--wrap=loop_arm,--wrap=loop_want
+$(BUILD)/$(unit)/test-console-typed: ALL_LDFLAGS += -Wl,--wrap=pty_read,--wrap=pty_typed,--wrap=loop_arm,--wrap=loop_want
 
 $(unit_tests:%=$(BUILD)/$(unit)/%.o): | need-cmocka
 $(BUILD)/$(unit)/%.o: ALL_CPPFLAGS += -I$(daemon)
