@@ -59,12 +59,13 @@ static ssize_t take_some(struct console *c, size_t most, size_t over)
 static bool log_busy(struct console *c)
 {
 	size_t left = c->log ? log_queued(c->log) : 0;
-	int64_t now = loop_now(c->env->loop);
+	int64_t now;
 
 	if (left <= LOG_HIGH) {
 		c->log_left = 0;
 		return false;
 	}
+	now = loop_now(c->env->loop);
 	if (!c->log_left || left < c->log_left) {
 		c->log_left = left;
 		c->log_progress = now;

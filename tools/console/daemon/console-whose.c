@@ -44,10 +44,11 @@ bool console_holds(struct console *c)
 
 bool console_touch(struct console *c)
 {
-	if (console_holds(c))
-		return true;
-	console_fail(c, EVENT_PORT_LOST);
-	return false;
+	bool holds = console_holds(c);
+
+	if (!holds)
+		console_fail(c, EVENT_PORT_LOST);
+	return holds;
 }
 
 bool console_elsewhere(struct console *c)
