@@ -110,7 +110,7 @@ def every_start(kind, first, step):
             with Faults(host) as faults:
                 faults.fail(kind, at=at)
                 daemon = host.start_daemon(env=faults.env)
-                until(lambda: not daemon.running() or domain.console().bound, "it to serve, or to end")
+                until(lambda: not daemon.running() or domain.console().bound, lambda: f"it to serve, or to end; call {at}: {daemon.output}")
                 if domain.console().bound:
                     word = f"started {at}\n".encode()
                     # What is said before there is memory for a log is lost.
