@@ -54,9 +54,6 @@ const char *console_label(const struct console *c)
 static void act(struct console *c, enum lifecycle_action action)
 {
 	switch (action) {
-	case ACTION_OPEN:
-		console_open(c);
-		break;
 	case ACTION_ATTACH:
 		console_attach(c);
 		break;
@@ -88,15 +85,15 @@ static void act(struct console *c, enum lifecycle_action action)
 	case ACTION_REBIND:
 		console_rebind(c);
 		break;
+	case ACTION_OPEN:
 	case ACTION_REOPEN:
 		console_open(c);
-		console_publish(c);
+		if (action == ACTION_REOPEN)
+			console_publish(c);
 		break;
 	case ACTION_RETRY_GUEST:
-		console_guest_retry(c, false);
-		break;
 	case ACTION_RETRY_SLOW:
-		console_guest_retry(c, true);
+		console_guest_retry(c, action == ACTION_RETRY_SLOW);
 		break;
 	case ACTION_RETRY_NOT:
 		loop_disarm(c->env->loop, &c->guest_retry);
