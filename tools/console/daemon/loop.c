@@ -95,20 +95,21 @@ void loop_del(struct loop *l, struct loop_fd *source)
 			l->batch[i].data.ptr = NULL;
 }
 
-static void run_ready(struct loop *l)
+/* Those of the batch to whom at least one of these has happened, once. */
+static void run_ready(struct loop *l, uint32_t some)
 {
 	for (int i = 0; i < l->ready; i++) {
 		struct loop_fd *source = l->batch[i].data.ptr;
 		uint32_t events;
 
-		if (!source)
+		if (!source || !(l->batch[i].events & some))
 			continue;
+		l->batch[i].data.ptr = NULL;
 		/* Somebody earlier in the batch may have changed what it wants. */
 		events = l->batch[i].events & (source->events | EPOLLERR | EPOLLHUP);
 		if (events)
 			source->ready(source, events);
 	}
-	l->ready = 0;
 }
 
 /* ---- timers --------------------------------------------------------------- */
@@ -263,7 +264,7 @@ static void free_corpses(struct loop *l)
 	}
 }
 
-/* ---- signals -------------------------------------------------------------- */
+/* ---- signals, and the loop itself ----------------------------------------- */
 
 static void signals_ready(struct loop_fd *source, uint32_t events)
 {
@@ -315,8 +316,6 @@ unsigned int loop_absences(void)
 {
 	return absences;
 }
-
-/* ---- the loop ------------------------------------------------------------- */
 
 struct loop *loop_new(void)
 {
@@ -374,7 +373,8 @@ static int turn(struct loop *l)
 	l->now = clock_ms();
 	absences += ms >= 0 && l->now - before > ms + LOOP_AWAY_MS;
 	take_posted(l);
-	run_ready(l);
+	run_ready(l, EPOLLPRI); /* before there is more output for a terminal whose modes have changed */
+	run_ready(l, ~0u);
 	run_timers(l);
 	run_due(l);
 	free_corpses(l);

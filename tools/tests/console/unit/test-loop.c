@@ -4,8 +4,11 @@
  */
 #include "loop-fixture.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <termios.h>
 
 static void test_level_triggered(void **state)
 {
@@ -75,6 +78,39 @@ static void test_removes_itself(void **state)
 	run_turns(3);
 	assert_int_equal(end.calls, 1);
 	end_fini(&end);
+}
+
+static char order[16];
+
+static void note(struct end *end)
+{
+	strcat(order, end->events & EPOLLPRI ? "urgent " : "x ");
+	loop_want(loop, &end->source, 0);
+}
+
+/* What a terminal's client has set is news before anything else of the same turn. */
+static void test_urgent_first(void **state)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), slave;
+	struct end before, terminal = { .source = { .fd = -1, .ready = end_ready }, .then = note };
+
+	(void)state;
+	assert_true(master >= 0);
+	assert_int_equal(unlockpt(master), 0);
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+	assert_true(slave >= 0);
+	assert_int_equal(ioctl(master, TIOCPKT, &(int){ 1 }), 0);
+	end_init(&before, note);
+	assert_int_equal(loop_add(loop, &terminal.source, master, EPOLLIN | EPOLLPRI), 0);
+	assert_int_equal(tcflow(slave, TCOOFF), 0);
+	waits = 0;
+	run_turns(1);
+	assert_int_equal(waits, 1);
+	assert_string_equal(order, "urgent x ");
+	loop_del(loop, &terminal.source);
+	end_fini(&before);
+	close(slave);
+	close(master);
 }
 
 static void free_end(struct loop_corpse *corpse)
@@ -302,6 +338,7 @@ int main(void)
 		TEST(test_level_triggered),
 		TEST(test_one_wait_a_turn),
 		TEST(test_add_fails),
+		TEST(test_urgent_first),
 		TEST(test_removes_itself),
 		TEST(test_removes_another_of_the_batch),
 		TEST(test_removed_is_not_called),
