@@ -240,10 +240,14 @@ void console_nodes(struct console *c, const struct store_nodes *n)
 
 void console_check(struct console *c)
 {
-	if (c->state == STATE_IDLE && c->port >= 0 && !c->others && console_offered(c))
+	if (c->pty.master >= 0 && !pty_check(&c->pty, loop_now(c->env->loop))) {
+		console_tty_lost(c);
+		console_feed(c, EVENT_TTY_LOST);
+	} else if (c->state == STATE_IDLE && c->port >= 0 && !c->others && console_offered(c)) {
 		console_feed(c, EVENT_NODES); /* it was another domain's, and may be ours now */
-	else
+	} else {
 		console_feed(c, is_lost(c) ? EVENT_PORT_LOST : EVENT_LOOK);
+	}
 }
 
 void console_glance(struct console *c)

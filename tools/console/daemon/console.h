@@ -135,7 +135,7 @@ void console_feed(struct console *c, enum lifecycle_event event);
 
 /*
  * The slow check, every ten seconds or so, and when its domain has shut down: what nobody tells. Has the guest closed
- * its end of the port, or printed or read without an event? Has somebody set the flag?
+ * its end of the port, or printed or read without an event? Has somebody set the flag, or hung the tty up?
  */
 void console_check(struct console *c);
 

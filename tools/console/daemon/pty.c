@@ -6,9 +6,11 @@
  *
  * EXTPROC says that input processing is done elsewhere: whatever modes a client
  * sets, the guest's output is then neither echoed back to it nor cut into lines.
- * A client may clear even that (stty sane does); packet mode tells, and it is set again.  What was written
- * between the two may have been echoed, and cannot be told from what was typed: all of it is dropped, since
- * a guest that obeys its own output does more harm than a client that has to type again.
+ * Many clients clear even that; packet mode tells, and it is set again.
+ *
+ * If such a client asks for echo (stty sane), what was written a moment before may have come back, and cannot
+ * be told from what was typed. Then all that is there is dropped, since a guest that obeys its own output does
+ * more harm than a client that has to type again; otherwise nothing is.
  */
 #define _GNU_SOURCE
 #include "pty.h"
@@ -16,21 +18,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
-#define DISCARDS 16 /* at most: 4 KiB each, far more than a pty holds, though somebody may go on typing */
+#define DISCARDS 16	/* at most: 4 KiB each, far more than a pty holds, though somebody may go on typing */
+#define CARRIED_MS 20	/* how long it takes the kernel to carry bytes to the slave, */
+#define SLAVE_FULL 4095 /* unless so many are unread there: then they wait */
 
 void pty_init(struct pty *p)
 {
 	p->master = p->slave = -1;
 	p->name[0] = '\0';
+	p->unread = 0;
 }
 
-/* Sets nothing that is right already: in packet mode our own change would be news, too. */
+/*
+ * Sets nothing that is right already: in packet mode our own change would be news, too. How long a read waits
+ * (VMIN, VTIME) is the reader's own affair.
+ */
 static int make_raw(int fd)
 {
 	struct termios t, was;
@@ -39,6 +47,7 @@ static int make_raw(int fd)
 		return -errno;
 	was = t;
 	cfmakeraw(&t);
+	memcpy(t.c_cc, was.c_cc, sizeof(t.c_cc));
 	t.c_lflag |= EXTPROC;
 	if (t.c_iflag == was.c_iflag && t.c_oflag == was.c_oflag && t.c_cflag == was.c_cflag &&
 	    t.c_lflag == was.c_lflag)
@@ -88,19 +97,6 @@ void pty_close(struct pty *p)
 	pty_init(p);
 }
 
-/* EAGAIN is a full or an empty pty, never its death. */
-static ssize_t count_of(ssize_t n)
-{
-	if (n >= 0)
-		return n;
-	return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-}
-
-ssize_t pty_write(struct pty *p, const struct iovec *v, int n)
-{
-	return count_of(writev(p->master, v, n));
-}
-
 /*
  * The kernel carries bytes from one side to the other in the background; asking a
  * side whether it is readable waits for that, so that none are overlooked.
@@ -117,31 +113,89 @@ static size_t unread(int fd)
 	return n;
 }
 
-/* A client has set modes. */
-static void restore(struct pty *p)
+/* EAGAIN is a full or an empty pty, never its death. */
+static ssize_t count_of(ssize_t n)
 {
-	struct termios t;
-	bool echoed = tcgetattr(p->slave, &t) < 0 || !(t.c_lflag & EXTPROC);
-
-	make_raw(p->slave);
-	for (int i = 0; echoed && i < DISCARDS && unread(p->master); i++)
-		tcflush(p->master, TCIFLUSH);
+	if (n >= 0)
+		return n;
+	return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 }
 
-/* Each read is headed by a byte that says whether it is data or news of the slave. */
-ssize_t pty_read(struct pty *p, void *buf, size_t size)
+ssize_t pty_write(struct pty *p, const struct iovec *v, int n, int64_t now)
 {
-	unsigned char head = TIOCPKT_DATA;
-	struct iovec v[2] = { { &head, 1 }, { buf, size } };
-	ssize_t n = count_of(readv(p->master, v, 2));
+	ssize_t wrote = count_of(writev(p->master, v, n));
+
+	if (wrote > 0) {
+		p->wrote = now;
+		p->unread += wrote;
+	}
+	return wrote;
+}
+
+/* May some of what was written still be on its way to the slave, where modes decide what becomes of it? */
+static bool on_its_way(const struct pty *p, int64_t now)
+{
+	return now - p->wrote <= CARRIED_MS || p->unread >= SLAVE_FULL;
+}
+
+static bool hung_up(const struct pty *p)
+{
+	struct termios t;
+
+	return tcgetattr(p->slave, &t) < 0 && errno == EIO;
+}
+
+bool pty_check(struct pty *p, int64_t now)
+{
+	if (now - p->wrote > CARRIED_MS)
+		p->unread = unread(p->slave);
+	return !hung_up(p);
+}
+
+/* An echo that found no place waits for the next write to the slave, which may be none at all. */
+static void drop_typed(struct pty *p)
+{
+	for (int i = 0; i < DISCARDS; i++) {
+		if (write(p->slave, "", 0) < 0 || !unread(p->master))
+			break;
+		tcflush(p->master, TCIFLUSH);
+	}
+}
+
+/* A client has set modes. */
+static void restore(struct pty *p, int64_t now)
+{
+	struct termios t;
+	bool echo = tcgetattr(p->slave, &t) == 0 && !(t.c_lflag & EXTPROC) && t.c_lflag & (ECHO | ECHONL);
+
+	make_raw(p->slave);
+	if (echo && on_its_way(p, now))
+		drop_typed(p);
+}
+
+/*
+ * Each read is headed by a byte that says whether it is data or news of the slave. One read() into one buffer:
+ * before Linux 5.11 readv() would be several, and each piece would have such a head.
+ */
+ssize_t pty_read(struct pty *p, void *buf, size_t size, int64_t now)
+{
+	struct {
+		unsigned char head;
+		char data[PTY_READ_MOST];
+	} packet;
+	ssize_t n = count_of(read(p->master, &packet, 1 + (size < PTY_READ_MOST ? size : PTY_READ_MOST)));
 
 	if (n <= 0)
 		return n;
-	if (head != TIOCPKT_DATA) {
-		if (head & TIOCPKT_IOCTL)
-			restore(p);
+	if (packet.head & TIOCPKT_STOP) /* tcflow(): nobody could type any more */
+		tcflow(p->slave, TCOON);
+	if (packet.head & TIOCPKT_IOCTL)
+		restore(p, now);
+	if (hung_up(p)) /* its modes are nobody's any more, so this may be an echo */
+		return -EIO;
+	if (packet.head != TIOCPKT_DATA)
 		return 0;
-	}
+	memcpy(buf, packet.data, n - 1);
 	return n - 1;
 }
 

@@ -4,6 +4,7 @@
 import os
 import termios
 import threading
+import time
 
 import pytest
 
@@ -226,19 +227,24 @@ def test_input_held_by_the_guest(host):
     assert guest.input == noise(3000)
 
 
+def make_sane(reader):
+    """As stty sane does, that is, cooked and echoing."""
+    modes = termios.tcgetattr(reader.fd)
+    modes[0] |= termios.ICRNL | termios.IXON
+    modes[3] = modes[3] & ~EXTPROC | termios.ECHO | termios.ICANON | termios.ISIG
+    termios.tcsetattr(reader.fd, termios.TCSANOW, modes)
+
+
 def test_output_is_not_input(host):
-    """Somebody makes the tty sane, that is, cooked and echoing, while output is under way: the guest gets
-    none of it back, and what is typed afterwards as it was typed."""
+    """Somebody makes the tty sane while output is under way: the guest gets none of it back, and what is typed
+    afterwards as it was typed."""
     daemon, domain, guest = serve(host, name="web")
     with Reader(tty_of(daemon, domain)) as reader:
         for number in range(10):
             daemon.freeze()
             guest.print(f"login {number}:\n")  # is before the news of the modes in the daemon's next turn
             guest.flush()
-            modes = termios.tcgetattr(reader.fd)
-            modes[0] |= termios.ICRNL | termios.IXON
-            modes[3] = modes[3] & ~EXTPROC | termios.ECHO | termios.ICANON | termios.ISIG
-            termios.tcsetattr(reader.fd, termios.TCSANOW, modes)
+            make_sane(reader)
             daemon.thaw()
             reader.expect(f"login {number}:\n")
             until(lambda: termios.tcgetattr(reader.fd)[3] & EXTPROC, "the modes to be put right")
@@ -247,6 +253,29 @@ def test_output_is_not_input(host):
             typed = b"".join(b"user %d\r\x03" % n for n in range(number + 1))
             until(lambda: len(guest.input) >= len(typed), "what was typed")
             same(guest.input, typed)
+
+
+def test_typed_right_after_modes(host):
+    """Nor is what somebody types right after that taken for output that came back: the guest has not printed for a
+    moment, or what it prints has not been handed on yet."""
+    daemon, domain, guest = serve(host, name="web")
+    typed = b""
+    with Reader(tty_of(daemon, domain)) as reader:
+        for number in range(10):
+            since = time.monotonic()
+            until(lambda: time.monotonic() - since > 0.1, "what was written to be at the tty")
+            daemon.freeze()
+            if number % 2:
+                guest.print(f"login {number}:\n")
+                guest.flush()
+            make_sane(reader)
+            reader.write(f"user {number}\n")
+            typed += b"user %d\n" % number
+            daemon.thaw()
+            until(lambda: len(guest.input) >= len(typed), lambda: f"what was typed, it has {guest.input!r}")
+            same(guest.input, typed)
+            if number % 2:
+                reader.expect(f"login {number}:\n")
 
 
 def test_quiet_one_beside_flooding_ones(host):

@@ -2,6 +2,7 @@
 /*
  * What readers do to their tty, step by step: nothing of what is written for them comes back.
  */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,8 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -20,6 +24,7 @@
 
 static struct pty pty;
 static int reader;
+static int64_t now; /* ms */
 
 static int set_up(void **unused)
 {
@@ -43,7 +48,7 @@ static void say(const char *text)
 {
 	struct iovec v = { (char *)text, strlen(text) };
 
-	assert_int_equal(pty_write(&pty, &v, 1), strlen(text));
+	assert_int_equal(pty_write(&pty, &v, 1, now), strlen(text));
 }
 
 /* All that is there for the reader, once it is at least size. */
@@ -80,7 +85,7 @@ static void typed(const char *text)
 	size_t got = 0;
 
 	while (got < strlen(text) && poll(&p, 1, 10000) == 1) {
-		ssize_t n = pty_read(&pty, buf + got, sizeof(buf) - got);
+		ssize_t n = pty_read(&pty, buf + got, sizeof(buf) - got, now);
 
 		assert_true(n >= 0);
 		got += n;
@@ -134,7 +139,7 @@ static void test_sane(void **unused)
 		set_modes(ECHO | ICANON | ISIG, EXTPROC);
 		say("echoed\n");
 		assert_int_equal(heard(buf, 7, sizeof(buf)), 7); /* so it has been, if it is going to be */
-		assert_int_equal(pty_read(&pty, buf, sizeof(buf)), 0);
+		assert_int_equal(pty_read(&pty, buf, sizeof(buf), now), 0);
 		assert_int_equal(tcgetattr(reader, &t), 0);
 		assert_false(t.c_lflag & (ECHO | ICANON | ISIG));
 		assert_true(t.c_lflag & EXTPROC);
@@ -151,9 +156,120 @@ static void test_harmless_modes(void **unused)
 	(void)unused;
 	type("before, ");
 	set_modes(ECHO | ICANON, 0);
-	assert_int_equal(pty_read(&pty, buf, sizeof(buf)), 0);
+	assert_int_equal(pty_read(&pty, buf, sizeof(buf), now), 0);
 	type("after\n");
 	typed("before, after\n");
+}
+
+/* expect, socat and conserver clear all local modes: nothing can have come back, so nothing is lost. */
+static void test_no_local_modes(void **unused)
+{
+	(void)unused;
+	for (int i = 0; i < 20; i++) {
+		say("login: ");
+		expect("login: ");
+		set_modes(0, ~(tcflag_t)0);
+		type("mine\n");
+		typed("mine\n");
+	}
+}
+
+/* Echo is on, but there was nothing to come back. */
+static void test_sane_and_silent(void **unused)
+{
+	(void)unused;
+	for (int i = 0; i < 100; i++) {
+		now += 1000;
+		assert_true(pty_check(&pty, now));
+		say("more than the slave can hold, but it has all been read: login: ");
+		expect("more than the slave can hold, but it has all been read: login: ");
+		now += 1000;
+		set_modes(ECHO | ICANON | ISIG, EXTPROC);
+		type("mine\n");
+		typed("mine\n");
+	}
+}
+
+/* What nobody reads is on its way for as long as that: a client reads some, and by that the next comes and is echoed. */
+static void test_sane_and_full(void **unused)
+{
+	char buf[8192], line[64];
+	struct iovec v = { line, sizeof(line) };
+
+	(void)unused;
+	memset(line, 'x', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\n';
+	while (pty_write(&pty, &v, 1, now) > 0 || pty_unread(&pty) < 4095)
+		;
+	now += 1000;
+	assert_true(pty_check(&pty, now));
+	set_modes(ECHO | ICANON, EXTPROC);
+	while (pty_unread(&pty))
+		assert_true(read(reader, buf, sizeof(buf)) > 0);
+	assert_true(pty_typed(&pty) > 0);
+	assert_int_equal(pty_read(&pty, buf, sizeof(buf), now), 0);
+	assert_int_equal(pty_typed(&pty), 0);
+	type("mine\n");
+	typed("mine\n");
+}
+
+/* How a read waits is the reader's affair, whatever else he sets. */
+static void test_waiting(void **unused)
+{
+	struct termios t;
+	char buf[1];
+
+	(void)unused;
+	assert_int_equal(tcgetattr(reader, &t), 0);
+	t.c_lflag = 0;
+	t.c_cc[VMIN] = 0;
+	t.c_cc[VTIME] = 7;
+	assert_int_equal(tcsetattr(reader, TCSANOW, &t), 0);
+	assert_int_equal(pty_read(&pty, buf, sizeof(buf), now), 0);
+	assert_int_equal(tcgetattr(reader, &t), 0);
+	assert_true(t.c_lflag & EXTPROC);
+	assert_int_equal(t.c_cc[VMIN], 0);
+	assert_int_equal(t.c_cc[VTIME], 7);
+}
+
+static void test_stopped(void **unused)
+{
+	char buf[1];
+
+	(void)unused;
+	assert_int_equal(tcflow(reader, TCOOFF), 0);
+	assert_int_equal(write(reader, "x", 1), -1);
+	assert_int_equal(pty_read(&pty, buf, sizeof(buf), now), 0);
+	type("mine\n");
+	typed("mine\n");
+}
+
+/* As vhangup() does it, for which a session is needed. What is typed into it then may be an echo. */
+static void test_hung_up(void **unused)
+{
+	char buf[16];
+	int status;
+	pid_t pid;
+
+	(void)unused;
+	type("x");
+	assert_true(pty_check(&pty, now));
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		int fd;
+
+		signal(SIGHUP, SIG_IGN);
+		setsid();
+		fd = open(pty.name, O_RDWR);
+		_exit(fd < 0 || ioctl(fd, TIOCSCTTY, 0) < 0 || vhangup() < 0 ? errno : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WEXITSTATUS(status) == EPERM)
+		skip(); /* only root may hang terminals up */
+	assert_int_equal(status, 0);
+	assert_false(pty_check(&pty, now));
+	assert_int_equal(pty_read(&pty, buf, sizeof(buf), now), -EIO);
 }
 
 static void test_failures(void **unused)
@@ -164,8 +280,8 @@ static void test_failures(void **unused)
 
 	(void)unused;
 	pty_init(&none);
-	assert_int_equal(pty_write(&none, &v, 1), -EBADF);
-	assert_int_equal(pty_read(&none, buf, sizeof(buf)), -EBADF);
+	assert_int_equal(pty_write(&none, &v, 1, now), -EBADF);
+	assert_int_equal(pty_read(&none, buf, sizeof(buf), now), -EBADF);
 	assert_int_equal(pty_unread(&none), 0);
 	pty_close(&none);
 }
@@ -177,6 +293,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cooked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sane, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_harmless_modes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_local_modes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sane_and_silent, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sane_and_full, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_waiting, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_stopped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_hung_up, set_up, tear_down),
 		cmocka_unit_test(test_failures),
 	};
 
