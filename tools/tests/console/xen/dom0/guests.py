@@ -101,7 +101,7 @@ class Guest:
             return None
         try:
             self._terminal = path, os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-        except FileNotFoundError:  # of a daemon that is gone
+        except OSError:  # of a daemon that is gone, or made and not yet unlocked by the next one
             return None
         return self._terminal[1]
 
