@@ -14,6 +14,7 @@ started here ends with them. The chroot is an overlay whose upper half is a tmpf
 ever removed file by file, and nothing that is mounted is in reach of a removal.
 """
 
+import contextlib
 import os
 import shutil
 import struct
@@ -164,7 +165,8 @@ class Dom0(Host):
 
     def __exit__(self, kind, value, trace):
         for process in self.processes():
-            os.kill(process, 9)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(process, 9)
         super().__exit__(kind, value, trace)
         for where in reversed(self._mounted):
             subprocess.run(["umount", "--lazy", where], check=True)
