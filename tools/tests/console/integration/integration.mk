@@ -34,6 +34,11 @@ $(HOST_LIB)/faults.so: $(FAULTS_OBJECT)
 	mkdir -p $(@D)
 	$(HOST_LINK) -shared -o $@ $<
 
+# A part of the daemon where the thread sanitizer is in it: see that file.
+TSAN_OBJECT := $(BUILD)/tools/tests/console/tsan-close.o
+OBJECTS += $(TSAN_OBJECT)
+$(if $(filter tsan,$(SAN)),$(BUILD)/xenconsoled): $(TSAN_OBJECT)
+
 demo: all host | need-host
 	$(TEST_ENV) $(PYTHON) -B $(integration)/demo.py
 
