@@ -6,10 +6,12 @@ loaded machine are slow, and free, since nothing that works takes long. The envi
 otherwise, for those who expect a test to fail.
 """
 
+import contextlib
 import os
 import re
 import select
 import signal
+import subprocess
 import time
 
 from hostlib import XENCONSOLED, Timeout, guest_line, wait_for
@@ -20,6 +22,18 @@ PATIENCE = int(os.environ.get("PATIENCE", 30))
 def until(predicate, what):
     """wait_for() with PATIENCE."""
     return wait_for(predicate, PATIENCE, what)
+
+
+def condition(daemon):
+    """For whoever waited for the daemon in vain: is it up, what has it said, and where do its threads stand? The last
+    only where there is a gdb."""
+    if not daemon.running():
+        return f"the daemon has ended with {daemon.popen.returncode}, and said:\n{daemon.output}"
+    threads = ""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        threads = subprocess.run(["gdb", "-nx", "-batch", "-p", str(daemon.pid), "-ex", "thread apply all backtrace"],
+                                 stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE).stdout
+    return f"the daemon is up, and said:\n{daemon.output}{threads}"
 
 
 def tty_of(daemon, domain, console=0):
@@ -36,9 +50,7 @@ def tty_of(daemon, domain, console=0):
         a_pty = (tty or "").startswith("/dev/pts/")  # not what somebody hostile has written there
         return tty if held and a_pty and tty in daemon.fds().values() else None
 
-    return until(served, lambda: f"{domain} to be served; tty {c.tty!r}, {c.info()};"
-                                 f" the daemon is {'up' if daemon.running() else 'gone'},"
-                                 f" and said:\n{daemon.output}")
+    return until(served, lambda: f"{domain} to be served; tty {c.tty!r}, {c.info()}; {condition(daemon)}")
 
 
 def serve(host, *args, mode="old", guest=(), **options):

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from faultlib import Faults
-from helpers import (PATIENCE, Reader, converse, log_is, logged, numbered, report, serve, settle,
+from helpers import (PATIENCE, Reader, condition, converse, log_is, logged, numbered, report, serve, settle,
                      tty_of, until)
 from hostlib import CONNECTED, wait_for
 from storelib import StoreProxy
@@ -38,7 +38,7 @@ def works(host, domain, guest, tty, word):
 def said(daemon, text, times=1):
     """Three heartbeats may go by before it is noticed, fifteen seconds."""
     wait_for(lambda: daemon.output.count(text) >= times, 3 * PATIENCE,
-             lambda: f"'{text}' to be said {times} times:\n{daemon.output}")
+             lambda: f"'{text}' to be said {times} times; {condition(daemon)}")
     assert daemon.output.count(text) == times, daemon.output
 
 
