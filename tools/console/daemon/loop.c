@@ -364,14 +364,14 @@ static int idle_ms(const struct loop *l)
 
 static int turn(struct loop *l)
 {
-	int ms = idle_ms(l), n = epoll_wait(l->epoll, l->batch, BATCH, ms);
+	int ms = idle_ms(l), n = epoll_wait(l->epoll, l->batch, BATCH, ms), err = n < 0 ? errno : 0;
 	int64_t before = l->now;
 
-	if (n < 0 && errno != EINTR)
-		return -errno;
-	l->ready = n < 0 ? 0 : n;
 	l->now = clock_ms();
 	absences += ms >= 0 && l->now - before > ms + LOOP_AWAY_MS;
+	if (err)
+		return err == EINTR ? 0 : -err; /* no timer fires before it is known what has happened */
+	l->ready = n;
 	take_posted(l);
 	run_ready(l, EPOLLPRI); /* before there is more output for a terminal whose modes have changed */
 	run_ready(l, ~0u);

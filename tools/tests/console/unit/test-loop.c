@@ -100,6 +100,7 @@ static void test_urgent_first(void **state)
 	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
 	assert_true(slave >= 0);
 	assert_int_equal(ioctl(master, TIOCPKT, &(int){ 1 }), 0);
+	order[0] = '\0';
 	end_init(&before, note);
 	assert_int_equal(loop_add(loop, &terminal.source, master, EPOLLIN | EPOLLPRI), 0);
 	assert_int_equal(tcflow(slave, TCOOFF), 0);
@@ -300,12 +301,27 @@ static void test_stop_before_run(void **state)
 	assert_int_equal(waits, 1);
 }
 
+static void note_timer(struct loop_timer *timer)
+{
+	(void)timer;
+	strcat(order, "timer ");
+}
+
+/* An interrupted wait is no turn: what has happened meanwhile comes before the timers that are due. */
 static void test_wait_fails(void **state)
 {
+	struct loop_timer timer = { .fire = note_timer };
+	struct end end;
+
 	(void)state;
+	order[0] = '\0';
+	end_init(&end, note);
+	loop_arm(loop, &timer, 0);
 	fail_wait_with = EINTR;
 	run_turns(1);
-	assert_int_equal(waits, 1);
+	assert_int_equal(waits, 2);
+	assert_string_equal(order, "x timer ");
+	end_fini(&end);
 	fail_wait_with = ENOMEM;
 	assert_int_equal(loop_run(loop), -ENOMEM);
 }
