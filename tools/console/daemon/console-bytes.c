@@ -153,7 +153,7 @@ void console_type(struct console *c)
 		console_connect(c);
 		room = ring_room(&c->ring);
 	}
-	n = pty_read(&c->pty, buf, room > 0 ? room : 0, loop_now(c->env->loop));
+	n = pty_read(&c->pty, buf, room > 0 ? room : 0);
 	if (n < 0) {
 		console_tty_lost(c);
 		console_fail(c, EVENT_TTY_LOST);

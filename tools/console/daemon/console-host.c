@@ -241,7 +241,7 @@ void console_to_reader(struct console *c, const char *data, size_t len, size_t o
 
 	if (!used && c->pty.master >= 0) {
 		struct iovec v = { (char *)data, len };
-		ssize_t n = pty_write(&c->pty, &v, 1, loop_now(c->env->loop));
+		ssize_t n = pty_write(&c->pty, &v, 1);
 
 		if (n < 0) {
 			console_tty_lost(c);
@@ -284,7 +284,7 @@ void console_flush(struct console *c)
 
 	if (!pieces || c->pty.master < 0)
 		return;
-	n = pty_write(&c->pty, v, pieces, loop_now(c->env->loop));
+	n = pty_write(&c->pty, v, pieces);
 	if (n < 0) {
 		console_tty_lost(c);
 		console_fail(c, EVENT_TTY_LOST);

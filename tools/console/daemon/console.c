@@ -240,7 +240,7 @@ void console_nodes(struct console *c, const struct store_nodes *n)
 
 void console_check(struct console *c)
 {
-	if (c->pty.master >= 0 && !pty_check(&c->pty, loop_now(c->env->loop))) {
+	if (c->pty.master >= 0 && !pty_check(&c->pty)) {
 		console_tty_lost(c);
 		console_feed(c, EVENT_TTY_LOST);
 	} else if (c->state == STATE_IDLE && c->port >= 0 && !c->others && console_offered(c)) {

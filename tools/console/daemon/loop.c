@@ -369,8 +369,8 @@ static int turn(struct loop *l)
 
 	l->now = clock_ms();
 	absences += ms >= 0 && l->now - before > ms + LOOP_AWAY_MS;
-	if (err)
-		return err == EINTR ? 0 : -err; /* no timer fires before it is known what has happened */
+	if (err) /* EINTR: no timer fires before it is known what has happened */
+		return err == EINTR ? 0 : -err;
 	l->ready = n;
 	take_posted(l);
 	run_ready(l, EPOLLPRI); /* before there is more output for a terminal whose modes have changed */

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DISCARDS 16	/* at most: 4 KiB each, far more than a pty holds, though somebody may go on typing */
@@ -121,21 +122,25 @@ static ssize_t count_of(ssize_t n)
 	return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 }
 
-ssize_t pty_write(struct pty *p, const struct iovec *v, int n, int64_t now)
+ssize_t pty_write(struct pty *p, const struct iovec *v, int n)
 {
 	ssize_t wrote = count_of(writev(p->master, v, n));
 
 	if (wrote > 0) {
-		p->wrote = now;
+		/* Not the turn's beginning, which may be long ago.  Some milliseconds late, and cheap. */
+		clock_gettime(CLOCK_MONOTONIC_COARSE, &p->wrote);
 		p->unread += wrote;
 	}
 	return wrote;
 }
 
-/* May some of what was written still be on its way to the slave, where modes decide what becomes of it? */
-static bool on_its_way(const struct pty *p, int64_t now)
+/* Has the kernel had no time yet to carry what was written last? */
+static bool just_written(const struct pty *p)
 {
-	return now - p->wrote <= CARRIED_MS || p->unread >= SLAVE_FULL;
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (t.tv_sec - p->wrote.tv_sec) * 1000 + (t.tv_nsec - p->wrote.tv_nsec) / 1000000 <= CARRIED_MS;
 }
 
 static bool hung_up(const struct pty *p)
@@ -145,9 +150,9 @@ static bool hung_up(const struct pty *p)
 	return tcgetattr(p->slave, &t) < 0 && errno == EIO;
 }
 
-bool pty_check(struct pty *p, int64_t now)
+bool pty_check(struct pty *p)
 {
-	if (now - p->wrote > CARRIED_MS)
+	if (!just_written(p))
 		p->unread = unread(p->slave);
 	return !hung_up(p);
 }
@@ -163,13 +168,13 @@ static void drop_typed(struct pty *p)
 }
 
 /* A client has set modes. */
-static void restore(struct pty *p, int64_t now)
+static void restore(struct pty *p)
 {
 	struct termios t;
 	bool echo = tcgetattr(p->slave, &t) == 0 && !(t.c_lflag & EXTPROC) && t.c_lflag & (ECHO | ECHONL);
 
 	make_raw(p->slave);
-	if (echo && on_its_way(p, now))
+	if (echo && (just_written(p) || p->unread >= SLAVE_FULL))
 		drop_typed(p);
 }
 
@@ -177,7 +182,7 @@ static void restore(struct pty *p, int64_t now)
  * Each read is headed by a byte that says whether it is data or news of the slave. One read() into one buffer:
  * before Linux 5.11 readv() would be several, and each piece would have such a head.
  */
-ssize_t pty_read(struct pty *p, void *buf, size_t size, int64_t now)
+ssize_t pty_read(struct pty *p, void *buf, size_t size)
 {
 	struct {
 		unsigned char head;
@@ -190,7 +195,7 @@ ssize_t pty_read(struct pty *p, void *buf, size_t size, int64_t now)
 	if (packet.head & TIOCPKT_STOP) /* tcflow(): nobody could type any more */
 		tcflow(p->slave, TCOON);
 	if (packet.head & TIOCPKT_IOCTL)
-		restore(p, now);
+		restore(p);
 	if (hung_up(p)) /* its modes are nobody's any more, so this may be an echo */
 		return -EIO;
 	if (packet.head != TIOCPKT_DATA)

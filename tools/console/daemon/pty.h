@@ -8,38 +8,38 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #define PTY_READ_MOST 4096 /* of pty_read() */
 
 struct pty {
 	int master; /* -1: closed; O_NONBLOCK, for the loop */
 	int slave;
-	char name[64]; /* of the slave, "/dev/pts/N" */
-	int64_t wrote; /* when pty_write() last wrote something */
-	size_t unread; /* no more of it than this waits to be read */
+	char name[64];	       /* of the slave, "/dev/pts/N" */
+	struct timespec wrote; /* when pty_write() last wrote something, CLOCK_MONOTONIC_COARSE */
+	size_t unread;	       /* no more of it than this waits to be read */
 };
 
 void pty_init(struct pty *p);
 int pty_open(struct pty *p);   /* 0 or -errno; a failed one is closed */
 void pty_close(struct pty *p); /* idempotent; what nobody has read is lost */
 
-/* Non-blocking.  Counts, 0 for "not now", or -errno: the pty is lost.  now: ms, on any clock that never goes back. */
-ssize_t pty_write(struct pty *p, const struct iovec *v, int n, int64_t now);
+/* Non-blocking.  Counts, 0 for "not now", or -errno: the pty is lost. */
+ssize_t pty_write(struct pty *p, const struct iovec *v, int n);
 
 /*
  * At most PTY_READ_MOST bytes of what was typed. Also takes the news of what clients have done to the
  * slave (EPOLLPRI), and undoes it; size 0 does only that.
  */
-ssize_t pty_read(struct pty *p, void *buf, size_t size, int64_t now);
+ssize_t pty_read(struct pty *p, void *buf, size_t size);
 
 /*
  * To be called now and then. False: somebody has hung the slave up (vhangup(), as login does), which nothing else
  * tells, and the pty is lost.
  */
-bool pty_check(struct pty *p, int64_t now);
+bool pty_check(struct pty *p);
 
 /* Bytes that somebody has typed and pty_read() has not taken; 0 where the pty is closed. */
 size_t pty_typed(const struct pty *p);
