@@ -597,19 +597,17 @@ def guest_line(number, width=64):
     return (f"{number:010d} " + "abcdefghijklmnopqrstuvwxyz0123456789" * width)[:width - 1].encode() + b"\n"
 
 
-class Client(Process):
-    """The distribution's xenconsole on a real pty, as a person would sit at it."""
+class Terminal(Process):
+    """A program on a real pty, as a person would sit at it; typed is there before it starts."""
 
-    def __init__(self, host, domid, type="pv", num=0, argv=()):
+    def __init__(self, host, argv, name, typed=b"", **options):
         master, slave = pty.openpty()
         tty.setraw(slave)
         self.master = master
         self.received = b""
         try:
-            super().__init__(host, [distribution("xenconsole"), domid, "--type", type,
-                                    "--num", num, *argv],
-                             f"xenconsole-{domid}", own_run=True,
-                             stdin=slave, stdout=slave)
+            os.write(master, typed)
+            super().__init__(host, argv, name, stdin=slave, stdout=slave, **options)
         finally:
             os.close(slave)
         os.set_blocking(master, False)
@@ -635,7 +633,7 @@ class Client(Process):
         if isinstance(text, str):
             text = text.encode()
         wait_for(lambda: self.read() is not None and text in self.received, deadline,
-                 lambda: f"{text!r} at xenconsole, got {self.received[-300:]!r}; {self.output}")
+                 lambda: f"{text!r} at {self.name}, got {self.received[-300:]!r}; {self.output}")
 
     def write(self, data, deadline=30):
         """Type data; .received goes on growing meanwhile."""
@@ -648,17 +646,25 @@ class Client(Process):
                 data = data[os.write(self.master, data):]
             except BlockingIOError:
                 if time.monotonic() > end:
-                    raise Timeout(f"xenconsole took no more input, {len(data)} bytes left")
+                    raise Timeout(f"{self.name} took no more input, {len(data)} bytes left")
                 select.select([self.master], [self.master], [], 0.1)
 
     def close(self):
-        """Leave: SIGTERM to xenconsole, and close the terminal."""
+        """Leave: SIGTERM, and close the terminal."""
         if self.running():
             self.signal(signal.SIGTERM)
         self.wait()
         if self.master >= 0:
             os.close(self.master)
             self.master = -1
+
+
+class Client(Terminal):
+    """The distribution's xenconsole."""
+
+    def __init__(self, host, domid, type="pv", num=0, argv=(), typed=b""):
+        super().__init__(host, [distribution("xenconsole"), domid, "--type", type, "--num", num, *argv],
+                         f"xenconsole-{domid}", typed, own_run=True)
 
 
 class Daemon(Process):
@@ -728,7 +734,7 @@ class Host:
                 if pipe:
                     with contextlib.suppress(BrokenPipeError):
                         pipe.close()
-            if isinstance(process, Client) and process.master >= 0:
+            if isinstance(process, Terminal) and process.master >= 0:
                 os.close(process.master)
                 process.master = -1
         if os.environ.get("HOST_KEEP"):
