@@ -29,10 +29,16 @@ FOR_EVER = 0
 STALLED, SLOW, SILENT = -1, -2, -3
 OPEN, STAT, CLOSE = 1, 2, 3
 
-LIBRARY = BUILD / "lib/faults.so"
 KIND = struct.Struct("4I")
 REALTIME, STOPPED, BROKEN, ANSWERED, DISK, WAITING, STUCK = 48, 56, 64, 68, 72, 76, 80
 SIZE = 88
+
+
+def preload(name):
+    """The environment of a daemon into which one of faults/ is loaded."""
+    # The sanitizers would rather be the first to see malloc().
+    asan = os.environ.get("ASAN_OPTIONS", "")
+    return {"LD_PRELOAD": str(BUILD / f"lib/{name}.so"), "ASAN_OPTIONS": f"{asan}:verify_asan_link_order=0"}
 
 
 class Faults:
@@ -44,10 +50,7 @@ class Faults:
         self.path.write_bytes(bytes(SIZE))
         with open(self.path, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), SIZE)
-        # The sanitizers would rather be the first to see malloc().
-        asan = os.environ.get("ASAN_OPTIONS", "")
-        self.env = {"LD_PRELOAD": str(LIBRARY), "FAULTS": str(self.path), "FAULTS_PROGRAM": program,
-                    "ASAN_OPTIONS": f"{asan}:verify_asan_link_order=0"}
+        self.env = {**preload("faults"), "FAULTS": str(self.path), "FAULTS_PROGRAM": program}
 
     def __enter__(self):
         return self

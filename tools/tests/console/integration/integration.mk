@@ -19,17 +19,18 @@ check-integration: all host faults | need-host
 		$(integration) $(wildcard tools/tests/console/host/test_host.py)
 	$(if $(SAN)$(T),,$(TEST_ENV) $(PYTHON) -B -m pytest -p no:cacheprovider -q -m cost $(integration))
 
-# Preloaded into the daemons under test, the distribution's among them: itself without a sanitizer.
-FAULTS_OBJECT := $(BUILD)/$(integration)/faults/faults.o
-OBJECTS += $(FAULTS_OBJECT)
-$(FAULTS_OBJECT) $(HOST_LIB)/faults.so: SAN_FLAGS :=
-$(FAULTS_OBJECT): ALL_CFLAGS += -fPIC
-$(FAULTS_OBJECT): ALL_CPPFLAGS += $(if $(filter tsan,$(SAN)),-DNO_MEMORY)
-# It defines open() and poll(), which fortification makes inline functions.
-$(FAULTS_OBJECT): FORTIFY := -U_FORTIFY_SOURCE
+# Preloaded into the daemons under test, the distribution's among them: themselves without a sanitizer.
+FAULTS := $(patsubst $(integration)/faults/%.c,$(HOST_LIB)/%.so,$(wildcard $(integration)/faults/*.c))
+FAULTS_OBJECTS := $(FAULTS:$(HOST_LIB)/%.so=$(BUILD)/$(integration)/faults/%.o)
+OBJECTS += $(FAULTS_OBJECTS)
+$(FAULTS_OBJECTS) $(FAULTS): SAN_FLAGS :=
+$(FAULTS_OBJECTS): ALL_CFLAGS += -fPIC
+$(FAULTS_OBJECTS): ALL_CPPFLAGS += $(if $(filter tsan,$(SAN)),-DNO_MEMORY)
+# They define open(), poll() and the like, which fortification makes inline functions.
+$(FAULTS_OBJECTS): FORTIFY := -U_FORTIFY_SOURCE
 
-faults: $(HOST_LIB)/faults.so
-$(HOST_LIB)/faults.so: $(FAULTS_OBJECT)
+faults: $(FAULTS)
+$(FAULTS): $(HOST_LIB)/%.so: $(BUILD)/$(integration)/faults/%.o
 	@echo "  LD  $@"
 	mkdir -p $(@D)
 	$(HOST_LINK) -shared -o $@ $<
