@@ -15,6 +15,7 @@
 #   check-newer-xen    compiles every object against Debian unstable's libxen
 #                      (the one target that downloads; for CI)
 #   dist distcheck     a source archive; and proof that it builds and installs
+#   check-outside      and that it does so outside its own, read-only tree
 #   clean distclean
 #
 # Variables: BUILD=DIR, SAN=asan|tsan|cov (a variant, in a directory of its own),
@@ -30,9 +31,12 @@ MAKEFLAGS += --no-builtin-rules
 .PHONY: all
 all:
 
+# Where configure was run, and below it, whatever is made: here, or outside the source
+# (config/outside.mk.in). Nothing else is written.
 CONFIG = .
+OUT := $(if $(filter-out .,$(CONFIG)),$(CONFIG)/)
 SAN =
-BUILD = build$(SAN:%=-%)
+BUILD = $(OUT)build$(SAN:%=-%)
 unconfigured := clean distclean dist
 ifneq ($(filter-out $(unconfigured),$(or $(MAKECMDGOALS),all)),)
 include $(CONFIG)/config.mk
@@ -76,6 +80,9 @@ TEST_ENV = XENCONSOLED='$(abspath $(BUILD))/xenconsoled' HOST_BUILD='$(abspath $
 san_options := log_path=$(abspath $(BUILD))/sanitizer:halt_on_error=1:print_stacktrace=1
 # The thread sanitizer wants the address space less random than some kernels make it.
 SAN_RUN_tsan = $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+# Before what runs make in another tree: nothing of what this make was told goes there.
+ANOTHER_TREE = MAKEFLAGS=-j$(shell nproc)
 
 ifndef V
 .SILENT:
@@ -158,7 +165,8 @@ check-asan check-tsan:
 	$(MAKE) --no-print-directory SAN=$(@:check-%=%) check
 
 clean:
-	rm -rf build build-*
+	rm -rf $(OUT)build $(OUT)build-*
 
 distclean: clean
-	rm -rf config.mk config.h config.log config.status configure configure~ autom4te.cache
+	rm -rf $(addprefix $(OUT),config.mk config.h config.log config.status) \
+		$(if $(OUT),$(OUT)Makefile $(OUT).gitignore,configure configure~ autom4te.cache)

@@ -58,11 +58,11 @@ lint-gcc lint-clang: lint-%:
 # All of the project's files and the configure made from them, in DIST: the same
 # bytes from the same commit, whoever makes it where, with git or from an archive.
 # SOURCE_DATE_EPOCH sets another date than the commit's.
-DIST = .
+DIST = $(CONFIG)
 version = $(shell sed -n 's/^AC_INIT(\[xenconsoled\], \[\(.*\)\])/\1/p' configure.ac)
 archive = xenconsoled-$(version)
 
-.PHONY: dist distcheck
+.PHONY: dist distcheck check-outside
 dist: configure
 	date=$${SOURCE_DATE_EPOCH:-$$({ [ -e .git ] && git -c safe.directory="$$PWD" log -1 --format=%ct; } || \
 		stat -c %Y CHANGES)}; \
@@ -73,7 +73,11 @@ dist: configure
 
 # The archive alone builds, installs below DESTDIR, and takes all of it away again.
 distcheck: dist
-	.ci/distcheck $(archive)
+	$(ANOTHER_TREE) .ci/distcheck $(DIST)/$(archive).tar.gz
+
+# The same outside its own tree, which is read-only.
+check-outside: dist
+	$(ANOTHER_TREE) .ci/outside $(DIST)/$(archive).tar.gz
 
 # ---- others ---------------------------------------------------------------
 
@@ -86,7 +90,7 @@ check-newer-xen:
 COVERAGE = 90
 coverage:
 	$(call need,command -v gcovr,gcovr)
-	rm -rf build-cov
+	rm -rf $(OUT)build-cov
 	$(MAKE) --no-print-directory SAN=cov check
-	gcovr -j2 --root . --filter tools/console/daemon/ --object-directory build-cov --txt \
-		--html-details build-cov/coverage.html --fail-under-line $(COVERAGE) build-cov
+	gcovr -j2 --root . --filter tools/console/daemon/ --object-directory $(OUT)build-cov --txt \
+		--html-details $(OUT)build-cov/coverage.html --fail-under-line $(COVERAGE) $(OUT)build-cov

@@ -8,6 +8,7 @@
 fuzz := tools/tests/console/fuzz
 
 FUZZ_SECONDS = 60
+fuzz_build := $(OUT)build-fuzz
 
 fuzz_targets := $(patsubst $(fuzz)/fuzz-%.c,%,$(wildcard $(fuzz)/fuzz-*.c))
 OBJECTS += $(fuzz_targets:%=$(BUILD)/$(fuzz)/fuzz-%.o) $(BUILD)/$(fuzz)/replay.o
@@ -36,9 +37,9 @@ $(fuzz_targets:%=run-fuzz-%): run-fuzz-%: $(BUILD)/$(fuzz)/fuzz-%
 fuzz: $(fuzz_targets:%=fuzz-%)
 $(fuzz_targets:%=fuzz-%): fuzz-%:
 	$(call need,command -v clang,clang)
-	mkdir -p build-fuzz/$*
+	mkdir -p $(fuzz_build)/$*
 	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(ALL_CPPFLAGS) -I$(daemon) \
-		-std=gnu11 -pthread -o build-fuzz/fuzz-$* $(fuzz)/fuzz-$*.c \
+		-std=gnu11 -pthread -o $(fuzz_build)/fuzz-$* $(fuzz)/fuzz-$*.c \
 		$(patsubst $(BUILD)/%.o,%.c,$(call module_objects,$(call fuzz_modules,$*))) $(XEN_LIBS) $(LIBS)
-	build-fuzz/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=0 \
-		-artifact_prefix=build-fuzz/$*- build-fuzz/$* $(fuzz)/corpus/$*
+	$(fuzz_build)/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=0 \
+		-artifact_prefix=$(fuzz_build)/$*- $(fuzz_build)/$* $(fuzz)/corpus/$*

@@ -7,4 +7,4 @@ M =
 
 .PHONY: mutants
 mutants: all host faults | need-host need-cmocka
-	$(PYTHON) -B tools/tests/console/mutants/run-mutants.py build-mutants $(M)
+	$(ANOTHER_TREE) $(PYTHON) -B tools/tests/console/mutants/run-mutants.py $(OUT)build-mutants $(M)

@@ -43,12 +43,14 @@ class Copy:
         self.path = path
         shutil.rmtree(path, ignore_errors=True)
         files = subprocess.run([ROOT / ".ci/files"], check=True, stdout=subprocess.PIPE, text=True).stdout
-        for name in [*files.split(), "configure", "config.status", "config.mk", "config.h"]:
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, path / name)
-        shutil.copytree(ROOT / "build", path / "build", ignore=lambda _, names: {"host", "xen"} & set(names))
+        made = path.parents[1]  # COPIES lies where make was run
+        for place, names in ((ROOT, [*files.split(), "configure"]), (made, ["config.status", "config.mk", "config.h"])):
+            for name in names:
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(place / name, path / name)
+        shutil.copytree(made / "build", path / "build", ignore=lambda _, names: {"host", "xen"} & set(names))
         self.env = {**os.environ, "XENCONSOLED": str(path / "build/xenconsoled"), "SAN": "",
-                    "HOST_BUILD": str(ROOT / "build/host")}
+                    "HOST_BUILD": str(made / "build/host")}
 
     def run(self, *argv, deadline=DEADLINE, **env):
         return subprocess.run(argv, cwd=self.path, env={**self.env, **env}, stdout=subprocess.PIPE,

@@ -7,7 +7,7 @@
 # What it makes is kept in build-packages/; nothing is ever mounted there.
 
 packages := tools/tests/console/packages
-packages_build := build-packages
+packages_build := $(OUT)build-packages
 
 $(BUILD)/$(packages)/proc-xen.so: $(packages)/proc-xen.c
 	@echo "  LD  $@"
@@ -21,7 +21,7 @@ packages-bases: | need-packages
 
 # The shell reaps what daemons leave behind, since init scripts wait for zombies too.
 check-packages: all host lint-man lint-hotplug $(BUILD)/$(packages)/proc-xen.so configure xen-images packages-bases | need-packages
-	$(TEST_ENV) PROC_XEN='$(abspath $(BUILD)/$(packages)/proc-xen.so)' \
+	$(TEST_ENV) $(ANOTHER_TREE) PROC_XEN='$(abspath $(BUILD)/$(packages)/proc-xen.so)' \
 		PACKAGES_BUILD='$(abspath $(packages_build))' XEN_IMAGES='$(xen_build)' \
 		unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
 		sh -c '"$$@"; exit' sh $(PYTHON) -B -m pytest -p no:cacheprovider -q $(T) $(packages)
