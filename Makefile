@@ -101,12 +101,14 @@ $(BUILD)/flags: FORCE
 	printf '%s\n' '$(flags)' >$@.$$$$; \
 	if cmp -s $@.$$$$ $@; then rm $@.$$$$; else mv $@.$$$$ $@; fi
 
-# A page, a unit or a script with @names@ of ./configure in it; parts may be added as prerequisites.
+# A page, a unit or a script with @names@ of ./configure in it; parts may be added as prerequisites,
+# and what it goes through on its way.
+MADE_BY = cat
 SUBSTITUTED := VERSION prefix bindir sbindir sysconfdir localstatedir mandir docdir LOG_DIR RUN_DIR
 $(BUILD)/%: %.in $(CONFIG)/config.mk
 	@echo "  GEN $@"
 	mkdir -p $(@D)
-	sed $(foreach v,$(SUBSTITUTED),-e 's|@$v@|$($v)|g') $(filter %.in,$^) >$@
+	sed $(foreach v,$(SUBSTITUTED),-e 's|@$v@|$($v)|g') $(filter %.in,$^) | $(MADE_BY) >$@
 	! grep -nE '@[A-Za-z_]+@' $@ || { echo "$<: unknown names above" >&2; rm $@; exit 1; }
 	chmod --reference=$< $@
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Service files: what configure's --with-initsystem names of them is installed.
-# The units get the common part hardening.in at their ends.
+# The units get the common part hardening.in at their ends, the drop-ins beside them
+# hardening.conf.in: what systemd learned after 219, the oldest that the units are for.
 
 hotplug := tools/hotplug
 
@@ -13,6 +14,8 @@ defaults_file := xenconsoled.default:$(DEFAULTS_DIR):xenconsoled:644
 service_systemd := \
 	xenconsoled.service:$(SYSTEMD_UNITDIR):xenconsoled.service:644 \
 	xenconsoled-disconnect.service:$(SYSTEMD_UNITDIR):xenconsoled-disconnect.service:644 \
+	xenconsoled.conf:$(SYSTEMD_UNITDIR)/xenconsoled.service.d:20-newer.conf:644 \
+	xenconsoled-disconnect.conf:$(SYSTEMD_UNITDIR)/xenconsoled-disconnect.service.d:20-newer.conf:644 \
 	xenconsoled.tmpfiles:$(prefix)/lib/tmpfiles.d:xenconsoled.conf:644 \
 	$(defaults_file)
 service_sysv := xenconsoled.init:$(sysconfdir)/init.d:xenconsoled:755 $(defaults_file)
@@ -24,10 +27,16 @@ service_openrc := \
 service_common := $(helper_file) xenconsoled.logrotate:$(sysconfdir)/logrotate.d:xenconsoled:644
 
 service_files := $(sort $(service_common) $(foreach i,$(INITSYSTEM),$(service_$i)))
-hotplug_sources := $(patsubst %.in,%,$(filter-out %/hardening.in,$(wildcard $(hotplug)/*.in)))
+hotplug_sources := $(patsubst %.in,%,$(filter-out %/hardening.in %/hardening.conf.in,$(wildcard $(hotplug)/*.in)))
 hotplug_made := $(hotplug_sources:%=$(BUILD)/%)
 
 $(filter %.service,$(hotplug_made)): $(hotplug)/hardening.in
+$(filter %.conf,$(hotplug_made)): $(hotplug)/hardening.conf.in
+
+# Without what is newer than SYSTEMD_VERSION: a part begins with the version it is known since, and
+# ends where the next part or section begins.
+$(filter %.conf %.tmpfiles,$(hotplug_made)): MADE_BY = awk -v version=$(SYSTEMD_VERSION) \
+	'/^\[/ { newer = 0 } /^\# Since systemd / { newer = $$4 + 0 > version } !newer'
 
 .PHONY: hotplug install-hotplug uninstall-hotplug
 all: hotplug
@@ -52,8 +61,12 @@ uninstall: uninstall-hotplug
 uninstall-hotplug: hotplug
 	$(call each,rm -f $$to.new; [ -n "$$edited" ] || rm -f $$to)
 
-.PHONY: lint-hotplug
+# For the oldest systemd, Enterprise Linux 8's, and that of a Debian 12, which reads them all.
+hotplug_lints := lint-hotplug-219 lint-hotplug-239 lint-hotplug-252
+.PHONY: lint-hotplug $(hotplug_lints)
 lint: lint-hotplug
-lint-hotplug: hotplug
-	$(hotplug)/lint $(BUILD)/$(hotplug)
+lint-hotplug: $(hotplug_lints)
 	@echo "$@: clean"
+$(hotplug_lints): lint-hotplug-%:
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/systemd-$* SYSTEMD_VERSION=$* hotplug
+	$(hotplug)/lint $(BUILD)/systemd-$*/$(hotplug) $*

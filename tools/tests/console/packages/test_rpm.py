@@ -35,7 +35,7 @@ def test_the_drop_in_replaces_all_that_is_run(built):
     """With Xen's own unit beneath it, systemd sees one program to run: ours."""
     root = fresh("rpm-root")
     sh(f"for p in {built}/RPMS/*/*.rpm; do rpm2cpio $p | cpio -idm --quiet; done", cwd=root)
-    (drop_in,) = root.glob("usr/lib/systemd/system/xenconsoled.service.d/*.conf")
+    drop_in = root / "usr/lib/systemd/system/xenconsoled.service.d/10-replacement.conf"
     unit = root / "usr/lib/systemd/system/xenconsoled.service"
     unit.write_text("[Unit]\nDescription=Xen's own\nBefore=xendomains.service\n[Service]\nType=simple\n"
                     "ExecStart=/usr/sbin/xenconsoled -i --log=none\n")
