@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""./configure --host: nothing of the building machine says anything of the one that the daemon is for."""
+
+import re
+import subprocess
+
+import pytest
+
+from hostlib import ROOT
+
+# Where ./configure looks for init systems, units and settings, and whom it asks, when it builds for its own machine.
+OF_THIS_MACHINE = r'"(?:/[^"/]+)+/(?:systemd|init\.d|sysconfig|openrc-run|systemctl)\b[^"]*"'
+MODULES = ["xencontrol", "xenevtchn", "xengnttab", "xenforeignmemory", "xenstore"]
+
+
+@pytest.fixture
+def configure(tmp_path):
+    """Runs it with the arguments: its status, what it said, and the names of files that it looked at."""
+    (tmp_path / "pc").mkdir()
+    for name in MODULES:
+        (tmp_path / f"pc/{name}.pc").write_text(f"Name: {name}\nDescription: none\nVersion: 4.17.9\n")
+
+    def run(*arguments):
+        done = subprocess.run(["strace", "-f", "-qq", "--seccomp-bpf", "-s", "200", "-e", "trace=%file", "-o", "trace",
+                               ROOT / "configure", "CC=gcc", *arguments],
+                              cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        return done.returncode, done.stdout, (tmp_path / "trace").read_text()
+
+    run.place = tmp_path
+    return run
+
+
+def made(place):
+    """What config.mk has."""
+    return dict(re.findall(r"^(\w+) = ?(.*)$", (place / "config.mk").read_text(), re.M))
+
+
+def test_the_trace_shows_what_is_looked_at(configure):
+    """Without --host, it is found: the pattern says something."""
+    assert re.search(OF_THIS_MACHINE, configure()[2])
+
+
+def test_for_another_machine(configure):
+    status, said, trace = configure("--host=riscv64-linux-gnu", "--with-initsystem=systemd",
+                                    f"PKG_CONFIG_LIBDIR={configure.place}/pc")
+    assert status == 0, said
+    assert not re.findall(OF_THIS_MACHINE, trace) and not re.findall(r'"/usr/[^"]*\.pc"', trace)
+    found = made(configure.place)
+    assert found["XEN_VERSION"] == "4.17.9"
+    assert found["INITSYSTEM"] == "systemd" and found["SYSTEMD_VERSION"] == "219"
+    assert found["SYSTEMD_REQUIRES"] == "proc-xen.mount xenstored.service"
+    assert found["DEFAULTS_DIR"] == "/etc/default"
+
+
+@pytest.mark.parametrize("arguments, wanted", [
+    (["PKG_CONFIG_LIBDIR=/nowhere"], "--with-initsystem"),
+    (["--with-initsystem=none"], "PKG_CONFIG_LIBDIR"),
+])
+def test_what_cannot_be_known_is_asked_for(configure, arguments, wanted):
+    status, said, _ = configure("--host=riscv64-linux-gnu", *arguments)
+    assert status != 0 and wanted in said.strip().split("\n")[-1], said
+
+
+def test_the_host_is_this_machine(configure):
+    """As packagers' macros call it."""
+    status, said, _ = configure("--host=x86_64-linux-gnu", "--build=x86_64-linux-gnu")
+    assert status == 0, said
