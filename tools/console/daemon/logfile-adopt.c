@@ -157,7 +157,7 @@ void logs_name(struct logs *logs, const struct log_origin *origin, const char *n
 	}
 	pthread_mutex_unlock(&logs->lock);
 	if (wake)
-		sem_post(&logs->wake);
+		logs_wake(logs);
 }
 
 static int by_origin(const void *a, const void *b)

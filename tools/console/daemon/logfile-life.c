@@ -23,7 +23,6 @@ void logs_destroy(struct logs *logs)
 {
 	if (logs->queues >= 0)
 		close(logs->queues);
-	sem_destroy(&logs->wake);
 	pthread_cond_destroy(&logs->ended_now);
 	pthread_mutex_destroy(&logs->lock);
 	free(logs->inherited);
@@ -94,7 +93,6 @@ int logs_new(struct logs **out, struct loop *loop, const char *log_dir, const ch
 	pthread_mutex_init(&logs->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	sem_init(&logs->wake, 0, 0);
 	pthread_cond_init(&logs->ended_now, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	logs->path = strdup(log_dir);
@@ -125,7 +123,8 @@ static bool await_end(struct logs *logs)
 	pthread_mutex_lock(&logs->lock);
 	logs->stopping = true;
 	link_move_all(&logs->parked, &logs->ready); /* a last attempt, at once */
-	sem_post(&logs->wake);
+	if (logs_rouse(logs, ASLEEP) || logs_rouse(logs, NAPPING))
+		logs_wake(logs);
 	while (!logs->ended && pthread_cond_timedwait(&logs->ended_now, &logs->lock, &t) != ETIMEDOUT)
 		;
 	ended = logs->ended;

@@ -6,6 +6,7 @@
  *   logfile-life.c     the beginning and the end
  *   logfile-adopt.c    what a killed daemon left
  *   logfile-writer.c   the writer thread: whose turn it is, and when to try again
+ *   logfile-sleep.c    how it sleeps, and is woken
  *   logfile-file.c     one log file: open, append, notice that it moved
  *   logfile-settle.c   was it written before the kill, or not?
  *   logfile-trouble.c  what is said when logs can't be written, and when they can again
@@ -17,7 +18,6 @@
 #define DAEMON_LOGFILE_PRIVATE_H
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -135,12 +135,18 @@ struct inheritance {
 	struct log *log; /* NULL: it has been passed on */
 };
 
+/* How deep the writer sleeps. */
+enum sleep {
+	AWAKE,
+	NAPPING, /* wake it when there is much to do ... */
+	ASLEEP,	 /* ... when there is anything */
+};
+
 struct logs {
 	char *path; /* of the log directory */
 	struct loop *loop;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	sem_t wake; /* not a condition: waking up from that takes one system call more */
 	pthread_cond_t ended_now;
 
 	/* loop */
@@ -157,8 +163,7 @@ struct logs {
 	/* lock */
 	struct link all, ready, parked;
 	struct log *serving; /* the writer is at it, without the lock */
-	bool sleeping;	     /* wake the writer when there is something to do ... */
-	bool napping;	     /* ... when there is much */
+	enum sleep sleep;    /* the writer's */
 	bool reopen, ended;
 	bool abandoned; /* the writer is left behind, and all queues to the next daemon */
 	bool said_orphans;
@@ -248,6 +253,18 @@ void logs_follow(struct logs *logs);
 
 /* Close all; what is left in queues stays in their files, for the next daemon. */
 void logs_let_go(struct logs *logs);
+
+/* ---- logfile-sleep.c ---- */
+
+/*
+ * Called and returns with the lock, which it releases meanwhile.  Until logs_wake(), or at (logs_clock(); 0: never).
+ * It may end for no reason.
+ */
+void logs_sleep(struct logs *logs, enum sleep depth, int64_t at);
+
+/* Under the lock: true if the writer slept so deep; then logs_wake() is due, best after the lock is released. */
+bool logs_rouse(struct logs *logs, enum sleep depth);
+void logs_wake(struct logs *logs);
 
 /* ---- logfile-file.c ---- */
 

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum outcome { SERVED, FAILED, BLOCKED };
@@ -272,22 +271,9 @@ static void earlier(int64_t *at, int64_t other)
 		*at = other;
 }
 
-/* Called and returns with the lock, which it releases meanwhile.  It may be woken for no reason. */
-static void wait_until(struct logs *logs, int64_t at)
-{
-	struct timespec t = { at / 1000, at % 1000 * 1000000 };
-
-	pthread_mutex_unlock(&logs->lock);
-	if (at)
-		sem_clockwait(&logs->wake, CLOCK_MONOTONIC, &t);
-	else
-		sem_wait(&logs->wake);
-	pthread_mutex_lock(&logs->lock);
-}
-
 /*
- * Under the lock.  Sleep until there is something to do.  Who is woken in the very millisecond in which he
- * fell asleep is in a flood, and lets it gather.
+ * Called and returns with the lock.  Sleep until there is something to do.  Who is woken in the very
+ * millisecond in which he fell asleep is in a flood, and lets it gather.
  */
 static void sleep_until_due(struct logs *logs)
 {
@@ -300,14 +286,9 @@ static void sleep_until_due(struct logs *logs)
 		earlier(&at, logs->reopened_at + REOPEN_MS);
 	if (logs->stopping)
 		earlier(&at, logs->stop_at);
-	logs->sleeping = true;
-	wait_until(logs, at);
-	logs->sleeping = false;
-	if (logs_clock() != began || logs->stopping)
-		return;
-	logs->napping = true;
-	wait_until(logs, began + NAP_MS);
-	logs->napping = false;
+	logs_sleep(logs, ASLEEP, at);
+	if (logs_clock() == began && !logs->stopping)
+		logs_sleep(logs, NAPPING, began + NAP_MS);
 }
 
 /* Called and returns with the lock; does without it what has come due. */

@@ -40,21 +40,19 @@ bool logs_content(const struct log *log)
 bool logs_hand_over(struct log *log)
 {
 	struct logs *logs = log->logs;
-	bool wake = logs->sleeping;
 
 	if (log->queued)
 		return false;
 	log->queued = true;
 	link_move(&log->place, &logs->ready);
-	logs->sleeping = false;
-	return wake;
+	return logs_rouse(logs, ASLEEP);
 }
 
 static void unlock(struct logs *logs, bool wake)
 {
 	pthread_mutex_unlock(&logs->lock);
 	if (wake)
-		sem_post(&logs->wake);
+		logs_wake(logs);
 }
 
 struct log *logs_add(struct logs *logs, struct logqueue *queue)
@@ -326,10 +324,8 @@ size_t log_append(struct log *log, const void *data, size_t len, uint32_t positi
 			wake = lose(log, len, position);
 		else
 			wake = *logqueue_name(&log->queue) && logs_hand_over(log);
-		if (logs->napping && fifo_used(&log->queue.fifo) >= NAP_BYTES) {
-			logs->napping = false;
-			wake = true;
-		}
+		if (fifo_used(&log->queue.fifo) >= NAP_BYTES)
+			wake |= logs_rouse(logs, NAPPING);
 		unlock(logs, wake);
 		look_at_queue(log);
 	}
@@ -362,7 +358,6 @@ void logs_reopen(struct logs *logs)
 
 	pthread_mutex_lock(&logs->lock);
 	logs->reopen = true;
-	wake = logs->sleeping;
-	logs->sleeping = false;
+	wake = logs_rouse(logs, ASLEEP);
 	unlock(logs, wake);
 }
