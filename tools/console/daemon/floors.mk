@@ -7,7 +7,7 @@
 
 floors := 0 1 2 3 4 5 6
 
-floor-0 := diag fifo
+floor-0 := diag fifo link
 floor-1 := ring lines lifecycle options loop logname logqueue xenlog lock share
 floor-2 := logfile pty evtchn page store hyper notify
 floor-3 := console hvlog survey

@@ -24,6 +24,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "link.h"
 #include "logfile.h"
 #include "loop.h"
 
@@ -39,45 +40,6 @@
 #define ORPHANS_MAX 256		       /* ended streams that may wait for a log that can't be written, ... */
 #define ORPHANS_BYTES (64 * LOG_QUEUE_SIZE) /* ... and what their queues may take together */
 #define LEFT_MAX (2 * LOG_QUEUE_SIZE) /* bytes of memory that predecessors' queues of one origin may take */
-
-/* In a circular list with a head, or alone. */
-struct link {
-	struct link *next, *prev;
-};
-
-static inline void link_init(struct link *l)
-{
-	l->next = l->prev = l;
-}
-
-static inline bool link_alone(const struct link *l)
-{
-	return l->next == l;
-}
-
-static inline void link_remove(struct link *l)
-{
-	l->next->prev = l->prev;
-	l->prev->next = l->next;
-	link_init(l);
-}
-
-/* From wherever it is to the end of the list. */
-static inline void link_move(struct link *l, struct link *head)
-{
-	link_remove(l);
-	l->prev = head->prev;
-	l->next = head;
-	head->prev->next = l;
-	head->prev = l;
-}
-
-/* All of one list to the end of another. */
-static inline void link_move_all(struct link *from, struct link *to)
-{
-	while (!link_alone(from))
-		link_move(from->next, to);
-}
 
 /* One log file; the writer's alone. */
 struct file {

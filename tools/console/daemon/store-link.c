@@ -125,9 +125,9 @@ static void back_off(struct store_worker *w)
 /* A new xenstored knows nothing of our watches, and what we know of its nodes may be wrong. */
 static void look_at_all_locked(struct store_worker *w)
 {
-	struct store_follow *f;
+	for (struct link *l = w->all.next; l != &w->all; l = l->next) {
+		struct store_follow *f = container_of(l, struct store_follow, all);
 
-	for (f = TAILQ_FIRST(&w->all); f; f = TAILQ_NEXT(f, all)) {
 		f->watched = f->first_dir = f->first_name = f->echo = false;
 		free(f->node_tty);
 		f->node_tty = NULL;

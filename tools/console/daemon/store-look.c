@@ -121,7 +121,7 @@ int store_do_forget(struct store_worker *w, struct store_follow *f)
 			store_unwatch(&w->conn, path, token);
 	}
 	pthread_mutex_lock(&w->store->lock);
-	TAILQ_REMOVE(&w->all, f, all);
+	link_remove(&f->all);
 	pthread_mutex_unlock(&w->store->lock);
 	store_follow_free(f);
 	return 0;

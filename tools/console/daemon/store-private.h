@@ -10,8 +10,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/queue.h>
 
+#include "link.h"
 #include "loop.h"
 #include "store.h"
 #include "store-ask.h"
@@ -41,20 +41,19 @@ enum store_work {
 	STORE_KINDS,
 };
 
-TAILQ_HEAD(store_follows, store_follow);
-
 struct store_follow {
 	struct store_key key;
 	struct store_worker *worker;
 	struct store_follow *chain; /* this and the next group: under store->lock */
 
-	TAILQ_ENTRY(store_follow) all, todo, ready;
-	struct store_follows *queue; /* it stands in, or NULL */
-	unsigned int work;	     /* 1 << enum store_work */
-	bool resting;		     /* it failed, whatever its work */
-	bool later;	 /* one of many, and nobody is known to wait for it: until its tty is right */
-	bool blank;	 /* but tty was empty, so perhaps somebody does */
-	bool told_ready; /* told waits to be delivered */
+	struct link all;
+	struct link todo;   /* in queue, unless that is NULL */
+	struct link *queue; /* of a worker, or the store's */
+	unsigned int work;  /* 1 << enum store_work */
+	bool resting;	    /* it failed, whatever its work */
+	bool later;	    /* one of many, and nobody is known to wait for it: until its tty is right */
+	bool blank;	    /* but tty was empty, so perhaps somebody does */
+	struct link ready;  /* in store->ready: told waits to be delivered */
 	struct store_look told;
 	char *tty; /* to be written, if port is still the node's; NULL: nothing asked */
 	int64_t port;
@@ -78,8 +77,8 @@ struct store_worker {
 	int wake; /* an eventfd */
 
 	/* Under store->lock. */
-	struct store_follows all, resting;
-	struct store_follows todo[2][STORE_KINDS]; /* what is urgent, and what can be done later */
+	struct link all, resting;
+	struct link todo[2][STORE_KINDS]; /* what is urgent, and what can be done later */
 	unsigned int followed;
 	unsigned int doubts;	   /* that may be looked into before the next heartbeat */
 	bool probe;		   /* find out whether the connection still stands */
@@ -118,8 +117,8 @@ struct store {
 	bool ending, abandoned;
 	bool domains; /* tell that a domain came or went */
 	struct store_follow *bucket[1024];
-	struct store_follows ready;
-	struct store_follows publish[2]; /* ttys to be written later; first the blank ones */
+	struct link ready;
+	struct link publish[2]; /* ttys to be written later; first the blank ones */
 	unsigned int workers, followed;
 	struct store_worker *worker[STORE_WORKERS];
 };

@@ -45,12 +45,18 @@ struct store_follow **store_find_locked(struct store *st, const struct store_key
 	return f;
 }
 
+/* The first in a queue, or NULL. */
+static struct store_follow *first_in(const struct link *queue)
+{
+	return link_alone(queue) ? NULL : container_of(queue->next, struct store_follow, todo);
+}
+
 static bool hurry(const struct store_worker *w)
 {
 	bool any = w->hurrying;
 
 	for (int kind = STORE_SERVICE; w->connected && !any && kind < STORE_DOUBT; kind++)
-		any = !TAILQ_EMPTY(&w->todo[0][kind]);
+		any = !link_alone(&w->todo[0][kind]);
 	return any;
 }
 
@@ -65,11 +71,11 @@ static bool stuck(const struct store_worker *w)
 /* The next whose tty may be written though nobody is known to wait for it, or NULL. */
 static struct store_follow *next_to_publish(struct store *st)
 {
-	struct store_follow *f = TAILQ_FIRST(&st->publish[0]);
+	struct store_follow *f = first_in(&st->publish[0]);
 	unsigned int busy = 0;
 
 	if (!f)
-		f = TAILQ_FIRST(&st->publish[1]);
+		f = first_in(&st->publish[1]);
 	for (unsigned int i = 0; f && i < st->workers; i++) {
 		if (stuck(st->worker[i]))
 			continue;
@@ -89,7 +95,7 @@ static void wake_publisher(struct store *st)
 		store_wake(f->worker->wake);
 }
 
-static struct store_follows *queue_of(struct store_follow *f)
+static struct link *queue_of(struct store_follow *f)
 {
 	struct store_worker *w = f->worker;
 	int kind = ffs((int)f->work) - 1;
@@ -113,17 +119,17 @@ static bool newest_first(const struct store_follow *f)
 
 static void line_up(struct store_follow *f)
 {
-	struct store_follows *queue = queue_of(f);
+	struct link *queue = queue_of(f);
 
 	if (queue == f->queue)
 		return;
-	if (f->queue)
-		TAILQ_REMOVE(f->queue, f, todo);
 	f->queue = queue;
-	if (queue && newest_first(f))
-		TAILQ_INSERT_HEAD(queue, f, todo);
-	else if (queue)
-		TAILQ_INSERT_TAIL(queue, f, todo);
+	if (!queue)
+		link_remove(&f->todo);
+	else if (newest_first(f))
+		link_move_first(&f->todo, queue);
+	else
+		link_move(&f->todo, queue);
 	wake_publisher(f->worker->store);
 }
 
@@ -147,7 +153,7 @@ static struct store_follow *first(struct store_worker *w, bool later, enum store
 	if (kind == STORE_DOUBT && !w->doubts)
 		return NULL;
 	if (!later || kind != STORE_PUBLISH)
-		return TAILQ_FIRST(&w->todo[later][kind]);
+		return first_in(&w->todo[later][kind]);
 	f = next_to_publish(w->store);
 	return f && f->worker == w ? f : NULL;
 }
@@ -193,7 +199,7 @@ void store_done(struct store_worker *w)
 
 bool store_publishing_locked(const struct store *st)
 {
-	return !TAILQ_EMPTY(&st->publish[0]) || !TAILQ_EMPTY(&st->publish[1]);
+	return !link_alone(&st->publish[0]) || !link_alone(&st->publish[1]);
 }
 
 bool store_idle_locked(struct store_worker *w)
@@ -209,7 +215,7 @@ void store_rest(struct store_follow *f, enum store_work kind)
 	struct store_worker *w = f->worker;
 
 	pthread_mutex_lock(&w->store->lock);
-	if (TAILQ_EMPTY(&w->resting))
+	if (link_alone(&w->resting))
 		w->rest_until = store_now() + STORE_REST_MS;
 	f->resting = true;
 	store_want_locked(f, kind);
@@ -223,7 +229,7 @@ void store_rested(struct store_worker *w)
 	if (store_now() < w->rest_until)
 		return;
 	pthread_mutex_lock(&w->store->lock);
-	while ((f = TAILQ_FIRST(&w->resting))) {
+	while ((f = first_in(&w->resting))) {
 		f->resting = false;
 		line_up(f);
 	}
@@ -242,7 +248,7 @@ void store_rank(struct store_follow *f, bool blank, bool settled)
 /* Before something is added: the loop is awake as long as there is something. */
 static void wake_loop(struct store *st)
 {
-	if (TAILQ_EMPTY(&st->ready) && !st->domains)
+	if (link_alone(&st->ready) && !st->domains)
 		store_wake(st->wake);
 }
 
@@ -254,10 +260,9 @@ void store_tell(struct store_follow *f)
 	free(f->told.name);
 	f->told = f->look;
 	f->look.name = NULL;
-	if (!f->told_ready && !(f->work & 1 << STORE_FORGET)) {
+	if (link_alone(&f->ready) && !(f->work & 1 << STORE_FORGET)) {
 		wake_loop(st);
-		f->told_ready = true;
-		TAILQ_INSERT_TAIL(&st->ready, f, ready);
+		link_move(&f->ready, &st->ready);
 	}
 	pthread_mutex_unlock(&st->lock);
 }
@@ -282,10 +287,12 @@ void store_follow_free(struct store_follow *f)
 void store_destroy(struct store *st)
 {
 	for (unsigned int i = 0; i < st->workers; i++) {
-		struct store_follow *f;
+		struct link *all = &st->worker[i]->all;
 
-		while ((f = TAILQ_FIRST(&st->worker[i]->all))) {
-			TAILQ_REMOVE(&st->worker[i]->all, f, all);
+		while (!link_alone(all)) {
+			struct store_follow *f = container_of(all->next, struct store_follow, all);
+
+			link_remove(&f->all);
 			store_follow_free(f);
 		}
 		close(st->worker[i]->wake);

@@ -45,7 +45,7 @@ static int patience(struct store_worker *w)
 
 	pthread_mutex_lock(&w->store->lock);
 	idle = !w->store->ending && !w->probe && store_idle_locked(w);
-	resting = !TAILQ_EMPTY(&w->resting);
+	resting = !link_alone(&w->resting);
 	publishing = store_publishing_locked(w->store);
 	pthread_mutex_unlock(&w->store->lock);
 	if (!idle)

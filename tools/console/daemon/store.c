@@ -44,26 +44,26 @@ static bool tell_one(struct store *st)
 	struct store_follow *f;
 	struct store_look look;
 	eventfd_t count;
-	bool domains;
+	bool domains, nodes;
 
 	pthread_mutex_lock(&st->lock);
 	domains = st->domains;
 	st->domains = false;
-	f = domains ? NULL : TAILQ_FIRST(&st->ready);
-	if (f) {
-		TAILQ_REMOVE(&st->ready, f, ready);
-		f->told_ready = false;
+	nodes = !domains && !link_alone(&st->ready);
+	if (nodes) {
+		f = container_of(st->ready.next, struct store_follow, ready);
+		link_remove(&f->ready);
 		look = f->told;
 		f->told.name = NULL;
 	}
-	if (TAILQ_EMPTY(&st->ready))
+	if (link_alone(&st->ready))
 		eventfd_read(st->wake, &count);
 	pthread_mutex_unlock(&st->lock);
 	if (domains)
 		st->events->domains(st->arg);
-	else if (f)
+	else if (nodes)
 		tell_nodes(st, &look);
-	return domains || f;
+	return domains || nodes;
 }
 
 static void told(struct loop_fd *source, uint32_t events)
@@ -102,7 +102,7 @@ static void beat(struct loop_timer *timer)
 	st->worker[0]->probe = true;
 	store_wake(st->worker[0]->wake);
 	for (unsigned int i = 0; i < st->workers; i++) {
-		if (TAILQ_EMPTY(&st->worker[i]->todo[0][STORE_DOUBT]))
+		if (link_alone(&st->worker[i]->todo[0][STORE_DOUBT]))
 			continue;
 		st->worker[i]->doubts = DOUBTS_PER_BEAT / st->workers;
 		store_wake(st->worker[i]->wake);
@@ -141,10 +141,10 @@ static int start_worker(struct store *st)
 	w->id = st->workers;
 	w->silent = -1;
 	w->backoff = STORE_BACKOFF_MS;
-	TAILQ_INIT(&w->all);
-	TAILQ_INIT(&w->resting);
+	link_init(&w->all);
+	link_init(&w->resting);
 	for (int i = 0; i < 2 * STORE_KINDS; i++)
-		TAILQ_INIT(&w->todo[i / STORE_KINDS][i % STORE_KINDS]);
+		link_init(&w->todo[i / STORE_KINDS][i % STORE_KINDS]);
 	w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->wake < 0) {
 		err = -errno;
@@ -215,9 +215,9 @@ static struct store *make(struct loop *loop, const struct store_events *events, 
 	st->source.fd = -1;
 	st->source.ready = told;
 	st->beat.fire = beat;
-	TAILQ_INIT(&st->ready);
-	TAILQ_INIT(&st->publish[0]);
-	TAILQ_INIT(&st->publish[1]);
+	link_init(&st->ready);
+	link_init(&st->publish[0]);
+	link_init(&st->publish[1]);
 	store_way(st->socket);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -292,12 +292,15 @@ int store_follow(struct store *st, const struct store_key *key, bool found)
 
 	if (!f)
 		return -ENOMEM;
+	link_init(&f->all);
+	link_init(&f->todo);
+	link_init(&f->ready);
 	f->key = *key;
 	f->later = found;
 	f->worker = choose_worker(st);
 	pthread_mutex_lock(&st->lock);
 	*store_find_locked(st, key) = f;
-	TAILQ_INSERT_TAIL(&f->worker->all, f, all);
+	link_move(&f->all, &f->worker->all);
 	f->worker->followed++;
 	st->followed++;
 	store_want_locked(f, STORE_SERVICE);
@@ -315,9 +318,7 @@ void store_forget(struct store *st, const struct store_key *key)
 	f = *at;
 	if (f) {
 		*at = f->chain;
-		if (f->told_ready)
-			TAILQ_REMOVE(&st->ready, f, ready);
-		f->told_ready = false;
+		link_remove(&f->ready);
 		f->worker->followed--;
 		st->followed--;
 		store_want_locked(f, STORE_FORGET);

@@ -22,8 +22,7 @@ static inline bool fake_request(struct xs_handle *h, enum fake_op op, const char
 	}
 	if (h->dead)
 		goto fail;
-	fake_add(&fake.log, path, "");
-	TAILQ_LAST(&fake.log, fake_pairs)->op = op;
+	fake_add(&fake.log, path, "")->op = op;
 	if (fake.hook)
 		fake.hook(op, path);
 	end = fake.refused ? strlen(fake.refused) : len + 1;
@@ -66,11 +65,12 @@ struct xs_handle *xs_open(unsigned long flags)
 	if (!fake.killed && !fake.closed) {
 		h = calloc(1, sizeof(*h));
 		h->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		TAILQ_INIT(&h->watches);
-		TAILQ_INIT(&h->events);
-		TAILQ_INIT(&h->read);
-		TAILQ_INIT(&h->write);
-		TAILQ_INSERT_TAIL(&fake.handles, h, entry);
+		link_init(&h->watches);
+		link_init(&h->events);
+		link_init(&h->read);
+		link_init(&h->write);
+		link_init(&h->link);
+		link_move(&h->link, &fake.handles);
 		fake.open++;
 	}
 	fake_unlock();
@@ -82,7 +82,7 @@ void xs_close(struct xs_handle *h)
 	if (!h)
 		return;
 	fake_lock();
-	TAILQ_REMOVE(&fake.handles, h, entry);
+	link_remove(&h->link);
 	fake_clear(&h->watches);
 	fake_clear(&h->events);
 	fake_clear(&h->read);
@@ -100,21 +100,20 @@ int xs_fileno(struct xs_handle *h)
 
 char **xs_check_watch(struct xs_handle *h)
 {
-	struct fake_pair *event;
 	char **result = NULL;
 	eventfd_t n;
 
 	fake_lock();
 	eventfd_read(h->fd, &n);
 	h->told = false;
-	event = TAILQ_FIRST(&h->events);
-	if (event) {
+	if (!link_alone(&h->events)) {
+		struct fake_pair *event = fake_pair_of(h->events.next);
 		size_t path = strlen(event->path) + 1, token = strlen(event->value) + 1;
 
 		result = malloc(2 * sizeof(*result) + path + token);
 		result[XS_WATCH_PATH] = memcpy(result + 2, event->path, path);
 		result[XS_WATCH_TOKEN] = memcpy((char *)(result + 2) + path, event->value, token);
-		fake_pair_free(&h->events, event);
+		fake_pair_free(event);
 	}
 	fake_unlock();
 	errno = EAGAIN;
@@ -143,7 +142,7 @@ bool xs_unwatch(struct xs_handle *h, const char *path, const char *token)
 		return false;
 	watch = fake_find(&h->watches, path, token);
 	if (watch)
-		fake_pair_free(&h->watches, watch);
+		fake_pair_free(watch);
 	return fake_reply(watch != NULL, ENOENT);
 }
 
@@ -203,10 +202,9 @@ xs_transaction_t xs_transaction_start(struct xs_handle *h)
 /* Does anything that was read say something else by now? */
 static inline bool fake_conflict(struct xs_handle *h)
 {
-	struct fake_pair *p, *node;
+	for (struct link *l = h->read.next; l != &h->read; l = l->next) {
+		struct fake_pair *p = fake_pair_of(l), *node = fake_find(&fake.nodes, p->path, NULL);
 
-	for (p = TAILQ_FIRST(&h->read); p; p = TAILQ_NEXT(p, entry)) {
-		node = fake_find(&fake.nodes, p->path, NULL);
 		if (strcmp(p->value, node ? node->value : FAKE_ABSENT) != 0)
 			return true;
 	}
@@ -215,7 +213,6 @@ static inline bool fake_conflict(struct xs_handle *h)
 
 bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool give_up)
 {
-	struct fake_pair *p;
 	bool conflict;
 
 	if (!fake_request(h, FAKE_END, ""))
@@ -224,9 +221,9 @@ bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool give_up)
 		abort();
 	h->began = false;
 	conflict = !give_up && fake_conflict(h);
-	for (p = TAILQ_FIRST(&h->write); p; p = TAILQ_NEXT(p, entry))
+	for (struct link *l = h->write.next; l != &h->write; l = l->next)
 		if (!give_up && !conflict)
-			fake_write(p->path, p->value);
+			fake_write(fake_pair_of(l)->path, fake_pair_of(l)->value);
 	fake_clear(&h->read);
 	fake_clear(&h->write);
 	return fake_reply(!conflict, EAGAIN);

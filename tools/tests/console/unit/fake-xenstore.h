@@ -19,38 +19,37 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/queue.h>
 #include <unistd.h>
 #include <xenstore.h>
+
+#include "link.h"
+#include "loop.h"
 
 #define FAKE_ALL UINT32_MAX
 
 enum fake_op { FAKE_READ, FAKE_WRITE, FAKE_BEGIN, FAKE_END, FAKE_WATCH, FAKE_UNWATCH, FAKE_INTRODUCED };
 
 struct fake_pair { /* a node, a watch or an event (path and token), or a request */
-	TAILQ_ENTRY(fake_pair) entry;
+	struct link link;
 	char *path, *value;
 	enum fake_op op;
 };
 
-TAILQ_HEAD(fake_pairs, fake_pair);
-
 struct xs_handle {
-	TAILQ_ENTRY(xs_handle) entry;
+	struct link link;
 	bool dead, told;
 	int fd;
-	struct fake_pairs watches, events;
-	bool began;		       /* a transaction, number 1 */
-	struct fake_pairs read, write; /* in it: what was said, what is to be said */
+	struct link watches, events;
+	bool began;		 /* a transaction, number 1 */
+	struct link read, write; /* in it: what was said, what is to be said */
 };
 
 static struct {
 	pthread_mutex_t lock; /* recursive, so that hooks may change nodes */
 	pthread_cond_t changed;
 	bool stopped, killed;
-	struct fake_pairs nodes;
-	TAILQ_HEAD(fake_handles, xs_handle) handles;
-	struct fake_pairs log; /* of requests */
+	struct link nodes, handles;
+	struct link log; /* of requests */
 	unsigned int open, opened;
 	int closed;					 /* why no connection can be opened; 0: one can */
 	const char *socket;				 /* NULL: there is none, but a device */
@@ -61,38 +60,46 @@ static struct {
 	void (*written)(const char *path);		 /* after a write, before anybody hears of it */
 } fake;
 
-static inline void fake_pair_free(struct fake_pairs *list, struct fake_pair *p)
+static inline struct fake_pair *fake_pair_of(struct link *l)
 {
-	TAILQ_REMOVE(list, p, entry);
+	return container_of(l, struct fake_pair, link);
+}
+
+static inline void fake_pair_free(struct fake_pair *p)
+{
+	link_remove(&p->link);
 	free(p->path);
 	free(p->value);
 	free(p);
 }
 
-static inline void fake_clear(struct fake_pairs *list)
+static inline void fake_clear(struct link *list)
 {
-	while (!TAILQ_EMPTY(list))
-		fake_pair_free(list, TAILQ_FIRST(list));
+	while (!link_alone(list))
+		fake_pair_free(fake_pair_of(list->next));
 }
 
-static inline struct fake_pair *fake_find(struct fake_pairs *list, const char *path, const char *value)
+static inline struct fake_pair *fake_find(struct link *list, const char *path, const char *value)
 {
-	struct fake_pair *p;
+	for (struct link *l = list->next; l != list; l = l->next) {
+		struct fake_pair *p = fake_pair_of(l);
 
-	for (p = TAILQ_FIRST(list); p; p = TAILQ_NEXT(p, entry))
 		if (!strcmp(p->path, path) && (!value || !strcmp(p->value, value)))
-			break;
-	return p;
+			return p;
+	}
+	return NULL;
 }
 
 /* At the end of the list. */
-static inline void fake_add(struct fake_pairs *list, const char *path, const char *value)
+static inline struct fake_pair *fake_add(struct link *list, const char *path, const char *value)
 {
 	struct fake_pair *p = calloc(1, sizeof(*p));
 
 	if (!p || !(p->path = strdup(path)) || !(p->value = strdup(value)))
 		abort();
-	TAILQ_INSERT_TAIL(list, p, entry);
+	link_init(&p->link);
+	link_move(&p->link, list);
+	return p;
 }
 
 static inline void fake_init(void)
@@ -105,9 +112,9 @@ static inline void fake_init(void)
 	pthread_mutex_init(&fake.lock, &attr);
 	pthread_mutexattr_destroy(&attr);
 	pthread_cond_init(&fake.changed, NULL);
-	TAILQ_INIT(&fake.nodes);
-	TAILQ_INIT(&fake.log);
-	TAILQ_INIT(&fake.handles);
+	link_init(&fake.nodes);
+	link_init(&fake.log);
+	link_init(&fake.handles);
 }
 
 static inline void fake_fini(void)
@@ -142,23 +149,25 @@ static inline void fake_event(struct xs_handle *h, const char *path, const char 
 
 static inline void fake_fire_at(struct xs_handle *h, const char *path, bool below)
 {
-	struct fake_pair *watch;
+	for (struct link *l = h->watches.next; l != &h->watches; l = l->next) {
+		struct fake_pair *watch = fake_pair_of(l);
 
-	for (watch = TAILQ_FIRST(&h->watches); watch; watch = TAILQ_NEXT(watch, entry))
 		if (xs_path_is_subpath(watch->path, path))
 			fake_event(h, path, watch->value);
 		else if (below && xs_path_is_subpath(path, watch->path))
 			fake_event(h, watch->path, watch->value);
+	}
 }
 
 /* Of a change at path, and whether all below is gone with it. */
 static inline void fake_fire(const char *path, bool below)
 {
-	struct xs_handle *h;
+	for (struct link *l = fake.handles.next; l != &fake.handles; l = l->next) {
+		struct xs_handle *h = container_of(l, struct xs_handle, link);
 
-	for (h = TAILQ_FIRST(&fake.handles); h; h = TAILQ_NEXT(h, entry))
 		if (!h->dead)
 			fake_fire_at(h, path, below);
+	}
 }
 
 /* Inside fake_lock() and fake_unlock() several are one transaction. value NULL: remove the node alone. */
@@ -169,7 +178,7 @@ static inline void fake_set(const char *path, const char *value)
 	fake_lock();
 	node = fake_find(&fake.nodes, path, NULL);
 	if (node && !value)
-		fake_pair_free(&fake.nodes, node);
+		fake_pair_free(node);
 	if (value) {
 		if (!node)
 			fake_add(&fake.nodes, path, "");
@@ -183,13 +192,11 @@ static inline void fake_set(const char *path, const char *value)
 
 static inline void fake_remove(const char *path)
 {
-	struct fake_pair *node, *next;
-
 	fake_lock();
-	for (node = TAILQ_FIRST(&fake.nodes); node; node = next) {
-		next = TAILQ_NEXT(node, entry);
-		if (xs_path_is_subpath(path, node->path))
-			fake_pair_free(&fake.nodes, node);
+	for (struct link *l = fake.nodes.next, *next; l != &fake.nodes; l = next) {
+		next = l->next;
+		if (xs_path_is_subpath(path, fake_pair_of(l)->path))
+			fake_pair_free(fake_pair_of(l));
 	}
 	fake_fire(path, true);
 	fake_unlock();
@@ -219,12 +226,10 @@ static inline void fake_stop(bool stop)
 
 static inline void fake_kill(void)
 {
-	struct xs_handle *h;
-
 	fake_lock();
 	fake.killed = true;
-	for (h = TAILQ_FIRST(&fake.handles); h; h = TAILQ_NEXT(h, entry))
-		h->dead = true;
+	for (struct link *l = fake.handles.next; l != &fake.handles; l = l->next)
+		container_of(l, struct xs_handle, link)->dead = true;
 	pthread_cond_broadcast(&fake.changed);
 	fake_unlock();
 }
@@ -242,12 +247,14 @@ static inline void fake_start(bool empty)
 /* How often that was asked since fake_init() or fake_forget(). path NULL: of any. */
 static inline unsigned int fake_asked(enum fake_op op, const char *path)
 {
-	struct fake_pair *p;
 	unsigned int n = 0;
 
 	fake_lock();
-	for (p = TAILQ_FIRST(&fake.log); p; p = TAILQ_NEXT(p, entry))
+	for (struct link *l = fake.log.next; l != &fake.log; l = l->next) {
+		struct fake_pair *p = fake_pair_of(l);
+
 		n += p->op == op && (!path || !strcmp(path, p->path));
+	}
 	fake_unlock();
 	return n;
 }

@@ -177,7 +177,7 @@ static inline void settle(void)
 	}
 	for (bool idle = false; !idle; turn()) {
 		pthread_mutex_lock(&fx.store->lock);
-		idle = TAILQ_EMPTY(&fx.store->ready) && !fx.store->domains;
+		idle = link_alone(&fx.store->ready) && !fx.store->domains;
 		pthread_mutex_unlock(&fx.store->lock);
 	}
 }

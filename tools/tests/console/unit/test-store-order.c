@@ -20,9 +20,11 @@ static int set_up_queues(void **state)
 	(void)state;
 	memset(&st, 0, sizeof(st));
 	memset(follows, 0, sizeof(follows));
+	for (size_t i = 0; i < sizeof(follows) / sizeof(follows[0]); i++)
+		link_init(&follows[i].todo);
 	pthread_mutex_init(&st.lock, NULL);
-	TAILQ_INIT(&st.publish[0]);
-	TAILQ_INIT(&st.publish[1]);
+	link_init(&st.publish[0]);
+	link_init(&st.publish[1]);
 	for (; st.workers < WORKERS; st.workers++) {
 		struct store_worker *w = calloc(1, sizeof(*w));
 
@@ -31,9 +33,9 @@ static int set_up_queues(void **state)
 		w->store = &st;
 		w->connected = true;
 		w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		TAILQ_INIT(&w->resting);
+		link_init(&w->resting);
 		for (int i = 0; i < 2 * STORE_KINDS; i++)
-			TAILQ_INIT(&w->todo[i / STORE_KINDS][i % STORE_KINDS]);
+			link_init(&w->todo[i / STORE_KINDS][i % STORE_KINDS]);
 	}
 	return 0;
 }

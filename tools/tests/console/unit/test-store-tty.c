@@ -186,14 +186,13 @@ static struct seen *publish_meanwhile(enum fake_op when, void (*what)(void))
 
 static bool exists(const char *path)
 {
-	struct fake_pair *node;
+	bool any = false;
 
 	fake_lock();
-	for (node = TAILQ_FIRST(&fake.nodes); node; node = TAILQ_NEXT(node, entry))
-		if (xs_path_is_subpath(path, node->path))
-			break;
+	for (struct link *l = fake.nodes.next; l != &fake.nodes; l = l->next)
+		any |= xs_path_is_subpath(path, fake_pair_of(l)->path);
 	fake_unlock();
-	return node != NULL;
+	return any;
 }
 
 static void remove_domain(void)

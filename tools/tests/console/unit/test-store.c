@@ -317,7 +317,7 @@ static bool something_to_tell(void)
 	bool something;
 
 	pthread_mutex_lock(&fx.store->lock);
-	something = !TAILQ_EMPTY(&fx.store->ready);
+	something = !link_alone(&fx.store->ready);
 	pthread_mutex_unlock(&fx.store->lock);
 	return something;
 }
