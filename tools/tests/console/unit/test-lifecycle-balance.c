@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "between.h"
 #include "lifecycle.h"
 #include "random.h"
 
@@ -327,7 +328,7 @@ static void test_random_life(void **unused)
 		ended += s.state == STATE_GONE;
 		check_end(s);
 	}
-	assert_in_range(ended, 1000, 2000);
+	assert_between(ended, 1000, 2000);
 }
 
 int main(void)

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "between.h"
 #include "lifecycle.h"
 
 #define HACKING "HACKING" /* tests are run in the top directory */
@@ -101,7 +102,7 @@ static void read_cells(int state, char *events, char *rest)
 	int to = find_state(next), as = -1;
 	char other[16];
 
-	assert_in_range(to, 0, LIFECYCLE_STATES - 1);
+	assert_between(to, 0, LIFECYCLE_STATES - 1);
 	words = words ? words + strspn(words, " ") : "";
 	if (sscanf(words, "as %15s does", other) == 1)
 		as = find_state(other);

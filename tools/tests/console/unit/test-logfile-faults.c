@@ -4,6 +4,7 @@
  * is lost and how the log tells; and that nobody ever waits.
  */
 #define _GNU_SOURCE
+#include "between.h"
 #include "log-fixture.h"
 
 #include <poll.h>
@@ -115,8 +116,8 @@ static void has_times(const char *line)
 		last = first;
 		assert_non_null(strptime(rest, "%H:%M:%S:", &last));
 	}
-	assert_in_range(mktime(&first), began, mktime(&last));
-	assert_in_range(mktime(&last), began, time(NULL));
+	assert_between(mktime(&first), began, mktime(&last));
+	assert_between(mktime(&last), began, time(NULL));
 }
 
 /* The log is size bytes, then a line about lost bytes for this reason, then rest. */
@@ -179,7 +180,7 @@ static void what_is_lost_is_marked_where_it_was(void **state)
 	disk.write_room = 0;
 	disk.write_errno = ENOSPC;
 	kept = overflow(log, 9);
-	assert_in_range(kept, LOG_QUEUE_SIZE - 1023, LOG_QUEUE_SIZE);
+	assert_between(kept, LOG_QUEUE_SIZE - 1023, LOG_QUEUE_SIZE);
 	assert_int_equal(log_dropped(log), 10 * 1024);
 	until(said("No space left on device"));
 	disk_heal();
@@ -579,7 +580,7 @@ static void full_queues_of_domains_that_ended(void **state)
 	kept = strcspn(whole, "[");
 	free(whole);
 	assert_int_equal(kept % each, 0);
-	assert_in_range(kept, ORPHANS_BYTES / 2, ORPHANS_BYTES);
+	assert_between(kept, ORPHANS_BYTES / 2, ORPHANS_BYTES);
 	has_gap("guest-0.log", kept, 150 * each - kept, ".*", "");
 	until(log_has("guest-249.log", "]\n"));
 	has_gap("guest-249.log", 0, each, ".*", "");

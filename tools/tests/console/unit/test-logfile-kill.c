@@ -3,6 +3,7 @@
  * A daemon that is killed at any moment, and its successor: together they write every byte to the log, once.
  * Before, in and after a write are looked at one by one; then come two hundred kills at random.
  */
+#include "between.h"
 #include "log-fixture.h"
 
 #include <signal.h>
@@ -396,7 +397,7 @@ static void many_generations_are_too_many(void **state)
 		kill_it();
 	}
 	queue_files("", &bytes);
-	assert_in_range(bytes, LEFT_MAX / 2, LEFT_MAX + LOG_QUEUE_SIZE + lives * 4096);
+	assert_between(bytes, LEFT_MAX / 2, LEFT_MAX + LOG_QUEUE_SIZE + lives * 4096);
 	begin();
 	stream(&origin, "guest-a.log");
 	assert_true(logs_inherited(logs, &origin, &position));
@@ -407,7 +408,7 @@ static void many_generations_are_too_many(void **state)
 	assert_non_null(mark);
 	assert_int_equal(sscanf(mark, "[xenconsoled: %u bytes of output lost", &lost), 1);
 	assert_int_equal(lost % each, 0);
-	assert_in_range(lost, 1, lives * each - LEFT_MAX / 2);
+	assert_between(lost, 1, lives * each - LEFT_MAX / 2);
 	assert_int_equal(bytes - (strchr(mark, '\n') + 1 - mark) + lost, lives * each);
 	free(text);
 }

@@ -3,6 +3,7 @@
  * Queues: against a model, with a successor who looks in at any time; and with a kill after every single
  * instruction of every step, of which a successor must be able to make sense.
  */
+#include "between.h"
 #include "log-fixture.h"
 
 #include <sys/mman.h>
@@ -266,10 +267,10 @@ static void nothing_lost_nothing_twice(void *arg)
 	kill_test.seen = *kill_test.q.header;
 	kill_test.states++;
 	look_at(kill_test.q.file, v);
-	assert_in_range(v->len, 0, 100);
+	assert_between(v->len, 0, 100);
 	assert_true(v->known); /* where there is no ring that knows it too, all would be taken again */
 	from = v->position;
-	assert_in_range(from, 1000, 1000 + strlen(after));
+	assert_between(from, 1000, 1000 + strlen(after));
 	kill_test.done += from != 1000;
 	if (v->gap) {
 		/* Counted as lost before the ring's place is given back; a kill between may count and log it. */
@@ -501,7 +502,7 @@ static void any_header_is_survived(void **state)
 		assert_null(strchr(logqueue_name(&left), '/'));
 		logqueue_close(&left, false);
 	}
-	assert_in_range(adopted, 100, 4900);
+	assert_between(adopted, 100, 4900);
 	close(fd);
 	free(text);
 	logqueue_close(&q, true);
@@ -551,7 +552,7 @@ static void no_room_for_a_burst(void **state)
 	/* A successor has what lay in the file, and knows how much did not. */
 	disk.reserve_errno = 0;
 	look_at(q.file, view);
-	assert_in_range(view->len, 1000, sysconf(_SC_PAGESIZE));
+	assert_between(view->len, 1000, sysconf(_SC_PAGESIZE));
 	assert_memory_equal(view->text, text, view->len);
 	assert_int_equal(view->len + view->gap, sizeof(text));
 	assert_true(view->known);

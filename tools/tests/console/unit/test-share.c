@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "between.h"
 #include "share.h"
 
 #define MS 1000000
@@ -79,8 +80,8 @@ static void test_bounds_work(void **state)
 	for (size_t i = 0; i < sizeof(percent) / sizeof(*percent); i++)
 		for (int threads = 1; threads <= 3; threads++) {
 			make(&s, percent[i]);
-			assert_in_range(flood(&s, 10000, threads), percent[i] > 2 ? percent[i] - 2 : 0,
-					percent[i] + 2);
+			assert_between(flood(&s, 10000, threads), percent[i] > 2 ? percent[i] - 2 : 0,
+				       percent[i] + 2);
 		}
 }
 
@@ -105,7 +106,7 @@ static void test_unused_time_is_not_saved_up(void **state)
 	sleep_ms(3600 * 1000);
 	for (begun = wall_ns; left(&s);)
 		work(STEP_NS, 1);
-	assert_in_range((wall_ns - begun) / MS, 10, 30);
+	assert_between((wall_ns - begun) / MS, 10, 30);
 }
 
 /* Nor is more owed than that, by somebody who had no choice. */
@@ -118,7 +119,7 @@ static void test_debts_are_forgotten(void **state)
 	work(3600 * INT64_C(1000000000), 2);
 	while (left(&s))
 		work(STEP_NS, 1);
-	assert_in_range(share_wait(&s), 1, 20);
+	assert_between(share_wait(&s), 1, 20);
 	sleep_ms(21);
 	assert_true(left(&s));
 }
@@ -150,7 +151,7 @@ static void test_looks_once_a_millisecond(void **state)
 		wall_ns += 1000;
 		left(&s);
 	}
-	assert_in_range(looks, 100, 101);
+	assert_between(looks, 100, 101);
 }
 
 int main(void)
