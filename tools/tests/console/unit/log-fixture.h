@@ -130,7 +130,7 @@ int openat(int dir, const char *path, int flags, ...)
 		errno = disk.read_errno;
 		return -1;
 	}
-	return syscall(SYS_openat, dir, path, flags, mode);
+	return syscall(SYS_openat, dir, path, flags | O_LARGEFILE, mode); /* as libc's does, by off_t */
 }
 
 int posix_fallocate(int fd, off_t from, off_t len)
@@ -141,14 +141,14 @@ int posix_fallocate(int fd, off_t from, off_t len)
 	}
 	if (disk.reserve_errno)
 		return disk.reserve_errno;
-	return syscall(SYS_fallocate, fd, 0, from, len) < 0 ? errno : 0;
+	return fallocate(fd, 0, from, len) < 0 ? errno : 0;
 }
 
 int fstatvfs(int fd, struct statvfs *v)
 {
 	struct statfs real;
 
-	if (syscall(SYS_fstatfs, fd, &real) < 0)
+	if (fstatfs(fd, &real) < 0)
 		return -1;
 	memset(v, 0, sizeof(*v));
 	v->f_frsize = disk.total ? 1 : real.f_bsize;

@@ -30,7 +30,7 @@ static int last_timeout, fail_wait_with;
 int clock_gettime(clockid_t clock, struct timespec *t)
 {
 	if (clock != CLOCK_MONOTONIC)
-		return syscall(SYS_clock_gettime, clock, t);
+		return timespec_get(t, TIME_UTC) == TIME_UTC ? 0 : -1; /* cmocka's */
 	t->tv_sec = clock_ns / 1000000000;
 	t->tv_nsec = clock_ns % 1000000000;
 	return 0;

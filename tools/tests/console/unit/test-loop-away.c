@@ -17,11 +17,10 @@ static int64_t now_ms = 1000, passes; /* in each turn */
 static struct loop *loop;
 static unsigned int turns;
 
-int __wrap_clock_gettime(clockid_t clock, struct timespec *t);
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *t)
+int clock_gettime(clockid_t clock, struct timespec *t)
 {
-	assert_int_equal(clock, CLOCK_MONOTONIC);
+	if (clock != CLOCK_MONOTONIC)
+		return timespec_get(t, TIME_UTC) == TIME_UTC ? 0 : -1; /* cmocka's */
 	*t = (struct timespec){ now_ms / 1000, now_ms % 1000 * 1000000 };
 	return 0;
 }

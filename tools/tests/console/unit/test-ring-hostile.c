@@ -162,10 +162,10 @@ static void test_hostile_thread(void **state)
 		uint32_t out_cons = r.out_cons, in_prod = r.in_prod;
 		ssize_t peeked = ring_peek(&r, buf, 2 * RING_OUT_SIZE), put, room = ring_room(&r);
 
-		assert_true(peeked == -EPROTO || (peeked >= 0 && peeked <= RING_OUT_SIZE));
-		assert_true(room == -EPROTO || (room >= 0 && room <= RING_IN_SIZE));
+		assert_true(peeked == -EPROTO || (peeked >= 0 && peeked <= (ssize_t)RING_OUT_SIZE));
+		assert_true(room == -EPROTO || (room >= 0 && room <= (ssize_t)RING_IN_SIZE));
 		put = ring_put(&r, data, sizeof(data));
-		assert_true(put == -EPROTO || (put >= 0 && put <= RING_IN_SIZE));
+		assert_true(put == -EPROTO || (put >= 0 && put <= (ssize_t)RING_IN_SIZE));
 		assert_int_equal(r.in_prod - in_prod, put > 0 ? put : 0);
 		assert_int_equal(r.out_cons, out_cons);
 		ring_connect(&r);

@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,7 +23,7 @@ int clock_gettime(clockid_t clock, struct timespec *t)
 	int64_t ns = clock == CLOCK_MONOTONIC ? wall_ns : cpu_ns;
 
 	if (clock != CLOCK_MONOTONIC && clock != CLOCK_PROCESS_CPUTIME_ID)
-		return syscall(SYS_clock_gettime, clock, t); /* cmocka's */
+		return timespec_get(t, TIME_UTC) == TIME_UTC ? 0 : -1; /* cmocka's */
 	looks += clock == CLOCK_PROCESS_CPUTIME_ID;
 	t->tv_sec = ns / 1000000000;
 	t->tv_nsec = ns % 1000000000;

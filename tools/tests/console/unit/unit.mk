@@ -25,8 +25,6 @@ $(BUILD)/$(unit)/test-$1: $(BUILD)/$(unit)/test-$1.o $(call module_objects,$2 $(
 endef
 $(foreach t,$(unit_tests:test-%=%),$(eval $(call unit_test,$t,$(firstword $(subst -, ,$t)))))
 
-# The clock is this one's.
-$(BUILD)/$(unit)/test-loop-away: ALL_LDFLAGS += -Wl,--wrap=clock_gettime
 # What a visit does, and whether a share is left, is this one's to say.
 $(BUILD)/$(unit)/test-console-hot: ALL_LDFLAGS += -Wl,--wrap=console_feed,--wrap=share_left,--wrap=share_wait
 # Where bytes go, and what a guest does when there is room, is this one's.
