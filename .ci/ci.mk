@@ -32,7 +32,7 @@ lint-c:
 	cppcheck -q --std=c11 --language=c --error-exitcode=1 --inline-suppr --library=gnu \
 		--enable=warning,portability,performance --suppress=missingIncludeSystem \
 		--suppress=memleakOnRealloc:tools/tests/* --suppress=arrayIndexThenCheck \
-		-I$(CONFIG) -Itools/include \
+		--include=$(CONFIG)/config.h -Itools/include \
 		$(addprefix -I,$(sort $(dir $(call files,'^tools/.*\.h$$')))) $(call files,'\.c$$')
 	@echo "$@: clean"
 

@@ -19,7 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "config.h"
 #include "diag.h"
 #include "domains.h"
 #include "hvlog.h"

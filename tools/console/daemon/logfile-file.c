@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+_Static_assert(sizeof(off_t) == 8, "a log of 2 GiB is appended to");
+
 /* FNV-1a */
 static struct file **bucket(struct logs *logs, const char *name)
 {

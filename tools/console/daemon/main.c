@@ -14,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "config.h"
 #include "daemon.h"
 #include "diag.h"
 #include "lock.h"

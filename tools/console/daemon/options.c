@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
-
 #define LIMIT_MIN ((size_t)2 << 10) /* one ring */
 #define LIMIT_MAX ((size_t)64 << 20)
 #define LIMIT_DEFAULT ((size_t)1 << 20)

@@ -19,8 +19,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "config.h"
-
 #define CAPABILITIES "/proc/xen/capabilities"
 #define PID_FILE RUN_DIR "/xenstored.pid"
 #define XENS_OWN "/run/xen/xenstored.pid" /* also where our own run directory is another one */

@@ -31,8 +31,6 @@ floors_check() {
 	{ module = module_of(FILENAME) }
 	module in floor && /^[ \t]*#[ \t]*include[ \t]*"/ {
 		split($0, quoted, "\"")
-		if (quoted[2] == "config.h")
-			next
 		other = module_of(quoted[2])
 		if (!(other in floor))
 			fault(FILENAME, "includes " quoted[2] ", which has no floor")
@@ -66,7 +64,7 @@ sane() {
 	printf 'floor-0 := low\nfloor-1 := mid peer\n' >"$scratch/floors.mk"
 	: >"$scratch/low.h"
 	: >"$scratch/peer.h"
-	printf '#include "config.h"\n#include "mid.h"\n#include "low.h"\n' >"$scratch/mid.c"
+	printf '#include "mid.h"\n#include "low.h"\n' >"$scratch/mid.c"
 	printf '#include "mid.h"\n' >"$scratch/mid-part.c"
 }
 

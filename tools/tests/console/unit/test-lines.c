@@ -196,6 +196,10 @@ static void test_clocks(void **state)
 	assert_int_equal(lines_filter(&l, NOW, "x", 1, &used, out, sizeof(out)), LINES_STAMP_LEN + 1);
 	assert_memory_equal(out, "[2026-11-24 02:36:59] x", LINES_STAMP_LEN + 1);
 	use_utc(NULL);
+	lines_init(&l, true, false); /* past 2038 */
+	assert_int_equal(lines_filter(&l, (time_t)2208988800, "x", 1, &used, out, sizeof(out)),
+			 LINES_STAMP_LEN + 1);
+	assert_memory_equal(out, "[2040-01-01 00:00:00] x", LINES_STAMP_LEN + 1);
 	lines_init(&l, true, false);
 	assert_int_equal(lines_filter(&l, (time_t)1 << 40, "x", 1, &used, out, sizeof(out)),
 			 LINES_STAMP_LEN + 1);

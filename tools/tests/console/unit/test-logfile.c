@@ -302,6 +302,26 @@ static void a_storm_of_hangups(void **state)
 	log_free(log);
 }
 
+/* Where off_t could be 32 bits, it is not. */
+static void more_than_two_gigabytes(void **state)
+{
+	const off_t size = (off_t)3 << 30;
+	int fd = open(path_of("guest-a.log"), O_RDWR | O_CREAT | O_EXCL, 0640);
+	struct log *log;
+	char end[6] = "";
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, size), 0);
+	assert_int_equal(pwrite(fd, "\n", 1, size - 1), 1);
+	log = stream(1, "guest-a.log", false);
+	print(log, "more\n");
+	until(pread(fd, end, 5, size) == 5);
+	assert_string_equal(end, "more\n");
+	assert_int_equal(said(""), 0);
+	close(fd);
+	log_free(log);
+}
+
 /* ---- what happens to the files behind our back, without a hangup ----------------------- */
 
 static void moved_away(void **state)
@@ -532,6 +552,7 @@ int main(void)
 		TEST(rotated_by_create),
 		TEST(rotated_by_copytruncate),
 		TEST(a_storm_of_hangups),
+		TEST(more_than_two_gigabytes),
 		TEST(moved_away),
 		TEST(replaced),
 		TEST(deleted),
