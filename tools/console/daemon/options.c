@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,19 +223,19 @@ static int pid_file(int opt, const char *value, struct options *o, FILE *err)
 /* Digits, then K, M or nothing.  Numbers beyond LIMIT_MAX need not be told apart. */
 static bool parse_size(const char *s, size_t *size)
 {
-	size_t n = 0;
+	bool known = true;
+	uint64_t n = 0;
 
 	if (!*s || !strchr("0123456789", *s))
 		return false;
 	for (; *s >= '0' && *s <= '9'; s++)
 		n = n > LIMIT_MAX ? n : n * 10 + (*s - '0');
-	*size = n;
-	if (!*s)
-		return true;
-	if (n > LIMIT_MAX)
-		n = LIMIT_MAX + 1;
-	*size = n << (strchr("Kk", *s) ? 10 : 20);
-	return strchr("KkMm", *s) && !s[1];
+	if (*s) {
+		known = strchr("KkMm", *s) && !s[1];
+		n <<= strchr("Kk", *s) ? 10 : 20;
+	}
+	*size = n > LIMIT_MAX ? LIMIT_MAX + 1 : n;
+	return known;
 }
 
 static int buffer_limit(int opt, const char *value, size_t *limit, FILE *err)
