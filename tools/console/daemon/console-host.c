@@ -36,10 +36,10 @@ static void tty_ready(struct loop_fd *source, uint32_t events)
 		console_feed(c, EVENT_TTY_LOST);
 		return;
 	}
+	if (events & (EPOLLIN | EPOLLPRI)) /* first, since what is flushed obeys the modes */
+		console_type(c);
 	if (events & EPOLLOUT)
 		console_flush(c);
-	if (events & (EPOLLIN | EPOLLPRI))
-		console_type(c);
 	console_settle(c);
 }
 

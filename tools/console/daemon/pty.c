@@ -72,7 +72,7 @@ int pty_open(struct pty *p)
 		errno = err;
 		goto fail;
 	}
-	p->slave = open(p->name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	p->slave = open(p->name, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (p->slave < 0)
 		goto fail;
 	err = make_raw(p->slave);
@@ -124,8 +124,11 @@ static ssize_t count_of(ssize_t n)
 
 ssize_t pty_write(struct pty *p, const struct iovec *v, int n)
 {
-	ssize_t wrote = count_of(writev(p->master, v, n));
+	ssize_t wrote;
 
+	if (p->unread + v[0].iov_len >= SLAVE_FULL)
+		p->unread = unread(p->slave);
+	wrote = count_of(writev(p->master, v, n));
 	if (wrote > 0) {
 		/* Not the turn's beginning, which may be long ago.  Some milliseconds late, and cheap. */
 		clock_gettime(CLOCK_MONOTONIC_COARSE, &p->wrote);
@@ -157,11 +160,16 @@ bool pty_check(struct pty *p)
 	return !hung_up(p);
 }
 
-/* An echo that found no place waits for the next write to the slave, which may be none at all. */
+/*
+ * An echo that found no place waits for the next write to the slave, which may be none at all. It cannot be had while
+ * a client is stuck in a write of its own, which ends when there is place.
+ */
 static void drop_typed(struct pty *p)
 {
 	for (int i = 0; i < DISCARDS; i++) {
-		if (write(p->slave, "", 0) < 0 || !unread(p->master))
+		bool all = write(p->slave, "", 0) == 0;
+
+		if (!unread(p->master) && all)
 			break;
 		tcflush(p->master, TCIFLUSH);
 	}
@@ -174,7 +182,8 @@ static void restore(struct pty *p)
 	bool echo = tcgetattr(p->slave, &t) == 0 && !(t.c_lflag & EXTPROC) && t.c_lflag & (ECHO | ECHONL);
 
 	make_raw(p->slave);
-	if (echo && (just_written(p) || p->unread >= SLAVE_FULL))
+	/* Where all has been read, nothing was waiting. */
+	if (echo && (just_written(p) || (p->unread >= SLAVE_FULL && unread(p->slave))))
 		drop_typed(p);
 }
 

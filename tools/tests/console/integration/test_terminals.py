@@ -9,6 +9,7 @@ import fcntl
 import os
 import sys
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -229,6 +230,44 @@ def test_modes_left_cooked_and_nobody_reads_what_is_typed(host):
     guest.hold_input(False)
     typed(guest, text)
     typed_last(guest, tty, text)
+
+
+def test_echo_beside_somebody_who_cannot_go_on(host):
+    """A client is stuck in a write, since the guest does not read: whoever asks for echo meanwhile, the daemon goes on,
+    and so do others."""
+    daemon, domain, guest = serve(host)
+    tty = tty_of(daemon, domain)
+    guest.hold_input(True)
+    paste = host.spawn("sh", "-c", f"head -c 300000 /dev/zero | tr '\\0' a >{tty}")
+    until(lambda: domain.console().in_used == 1024, "the ring to be full")
+    with Reader(tty) as reader:
+        for number in range(ATTACHES):
+            guest.print(f"echo {number}\n")
+            set_modes(reader, cook)
+            reader.expect(f"echo {number}\n")
+    settle(daemon)
+    guest.hold_input(False)
+    until(lambda: not paste.running(), "the paste to come to its end")
+    raw_again(tty)
+    assert set(guest.input) == {ord("a")}
+
+
+def test_all_that_was_printed_has_been_read(host):
+    """However much it was: it cannot come back, so what is typed right after modes is not taken for it."""
+    daemon, domain, guest = serve(host)
+    tty = tty_of(daemon, domain)
+    host.batch(9)
+    text = b""
+    for number in range(6):
+        with Reader(tty) as reader:
+            guest.print(numbered(100, 100 * number))
+            reader.expect(numbered(1, 100 * number + 99))
+            since = time.monotonic()
+            until(lambda: time.monotonic() - since > 0.1, "the last of it to be carried")
+            set_modes(reader, cook)
+            reader.write(f"line {number}\r")
+            text += b"line %d\r" % number
+            typed(guest, text)
 
 
 def flags(tty):
