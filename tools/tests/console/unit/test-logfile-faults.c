@@ -21,27 +21,19 @@ static time_t began; /* the test */
 
 /* ---- a heap that can be told to fail ------------------------------------------------ */
 
-/* The sanitizers have a heap of their own. */
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !__has_feature(address_sanitizer) &&  \
-	!__has_feature(thread_sanitizer)
-#define HEAP_FAILS 1
-
-void *__libc_calloc(size_t n, size_t size);
-
 static atomic_int fail_calloc; /* the n-th fails; 0: none */
 
-void *calloc(size_t n, size_t size)
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
 {
 	if (fail_calloc && --fail_calloc == 0) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	return __libc_calloc(n, size);
+	return __real_calloc(n, size);
 }
-#endif
 
 static int setup_logs(void **state)
 {
@@ -120,6 +112,15 @@ static void has_times(const char *line)
 	assert_between(mktime(&last), began, time(NULL));
 }
 
+/* A gap's reason, as has_gap() takes it. */
+static const char *because(int err)
+{
+	static char reason[100];
+
+	snprintf(reason, sizeof(reason), " \\(%s\\)", strerror(err));
+	return reason;
+}
+
 /* The log is size bytes, then a line about lost bytes for this reason, then rest. */
 static void has_gap(const char *name, size_t size, size_t lost, const char *reason, const char *rest)
 {
@@ -156,7 +157,7 @@ static void a_full_disk_is_told_once_and_resumes(void **state)
 	disk.write_errno = ENOSPC;
 	for (int i = 0; i < 60; i++)
 		assert_int_equal(print(all[i], "one\n"), 0);
-	until(said("No space left on device"));
+	until(said(strerror(ENOSPC)));
 	for (int i = 0; i < 60; i++)
 		assert_int_equal(print(all[i], "two\n"), 0);
 	disk_heal();
@@ -182,24 +183,24 @@ static void what_is_lost_is_marked_where_it_was(void **state)
 	kept = overflow(log, 9);
 	assert_between(kept, LOG_QUEUE_SIZE - 1023, LOG_QUEUE_SIZE);
 	assert_int_equal(log_dropped(log), 10 * 1024);
-	until(said("No space left on device"));
+	until(said(strerror(ENOSPC)));
 	disk_heal();
 	until(log_has("guest-a.log", "device)]\n"));
-	has_gap("guest-a.log", kept, 10 * 1024, " \\(No space left on device\\)", "");
+	has_gap("guest-a.log", kept, 10 * 1024, because(ENOSPC), "");
 	assert_int_equal(print(log, "and on\n"), 0);
 	until(log_has("guest-a.log", "and on"));
-	has_gap("guest-a.log", kept, 10 * 1024, " \\(No space left on device\\)", "and on\n");
+	has_gap("guest-a.log", kept, 10 * 1024, because(ENOSPC), "and on\n");
 
 	/* A second one is a new one. */
 	disk.write_room = 0;
 	disk.write_errno = EIO;
 	print(log, "half");
-	until(said("Input/output error"));
+	until(said(strerror(EIO)));
 	assert_int_equal(log_append(log, "\n", LOG_QUEUE_SIZE, 0), LOG_QUEUE_SIZE);
 	disk_heal();
 	until(log_has("guest-a.log", "error)]\n"));
-	has_gap("guest-a.log", kept, 10 * 1024, " \\(No space left on device\\)",
-		"and on\nhalf\n\\[xenconsoled: 262144 bytes .* \\(Input/output error\\)\\]\n");
+	has_gap("guest-a.log", kept, 10 * 1024, because(ENOSPC),
+		"and on\nhalf\n\\[xenconsoled: 262144 bytes .* \\(.* error\\)\\]\n");
 }
 
 /* Lost before there was a queue. */
@@ -225,7 +226,7 @@ static void a_disk_that_fills_bit_by_bit(void **state)
 	disk.write_room = 100;
 	disk.write_errno = ENOSPC;
 	kept = overflow(log, 0);
-	until(said("No space left on device"));
+	until(said(strerror(ENOSPC)));
 	for (int i = 0; i < 3; i++) {
 		disk.write_room += 1000;
 		until(!disk.write_room);
@@ -235,7 +236,7 @@ static void a_disk_that_fills_bit_by_bit(void **state)
 	until(!disk.write_room);
 	disk_heal();
 	until(log_has("guest-a.log", "device)]\n"));
-	has_gap("guest-a.log", kept, 1024, " \\(No space left on device\\)", "");
+	has_gap("guest-a.log", kept, 1024, because(ENOSPC), "");
 	text = read_path(path_of("guest-a.log"), &len);
 	for (size_t i = 0; i < kept; i++)
 		assert_int_equal(text[i], i % 1024 == 1023 ? '\n' : 'x');
@@ -255,7 +256,7 @@ static void a_read_only_directory(void **state)
 	a = stream(1, "guest-a.log");
 	b = stream(2, "guest-b.log");
 	print(a, "one\n");
-	until(said("Read-only file system"));
+	until(said(strerror(EROFS)));
 	print(b, "one\n");
 	disk_heal();
 	until_log_is("guest-a.log", "one\n");
@@ -274,7 +275,7 @@ static void the_end_is_not_told_before_it_comes(void **state)
 	disk.open_errno = EROFS;
 	for (int round = 0; round < 2; round++) {
 		log = stream(round, "guest-a.log");
-		until(said("Read-only file system"));
+		until(said(strerror(EROFS)));
 		log_free(log);
 		turn_loop(1500); /* longer than it takes to believe in an end */
 	}
@@ -296,7 +297,7 @@ static void an_old_failure_is_no_reason(void **state)
 	disk.write_room = 0;
 	disk.write_errno = EIO;
 	print(log, "first\n");
-	until(said("Input/output error"));
+	until(said(strerror(EIO)));
 	disk_heal();
 	until_log_is("guest-a.log", "first\n");
 	until(said("are written again")); /* by then the writer has done with it */
@@ -314,14 +315,14 @@ static void one_failure_follows_another(void **state)
 	(void)state;
 	disk.open_errno = EMFILE;
 	log = stream(1, "guest-a.log");
-	until(said("Too many open files"));
+	until(said(strerror(EMFILE)));
 	disk.open_errno = EROFS;
-	until(said("Read-only file system"));
+	until(said(strerror(EROFS)));
 	disk.write_errno = ENOSPC;
 	disk.write_room = 0;
 	disk.open_errno = 0;
 	print(log, "one\n");
-	until(said("No space left on device"));
+	until(said(strerror(ENOSPC)));
 	disk_heal();
 	until_log_is("guest-a.log", "one\n");
 	until(said("are written again"));
@@ -500,7 +501,7 @@ static void a_writer_left_behind_keeps_off(void **state)
 	disk.write_errno = ENOSPC;
 	assert_int_equal(logs_new(&logs, loop, fixture_logs, fixture_queues), 0);
 	print(stream(5, "guest-a.log"), "next\n");
-	until(said("No space left on device"));
+	until(said(strerror(ENOSPC)));
 	disk.stalled_after = false;
 	until(!disk.stuck);
 	usleep(1000);
@@ -519,7 +520,7 @@ static void many_domains_end_while_the_disk_is_full(void **state)
 	disk.write_errno = ENOSPC;
 	log = stream(999, "guest-b.log");
 	print(log, "x");
-	until(said("No space left on device"));
+	until(said(strerror(ENOSPC)));
 	for (int i = 0; i < 400; i++) {
 		len = snprintf(name, sizeof(name), "domain %d\n", i);
 		log = stream(i, "guest-a.log");
@@ -561,7 +562,7 @@ static void full_queues_of_domains_that_ended(void **state)
 	disk.write_room = 0;
 	disk.write_errno = ENOSPC;
 	print(log, "x");
-	until(said("No space left on device"));
+	until(said(strerror(ENOSPC)));
 	for (int i = 0; i < 250; i++) {
 		snprintf(name, sizeof(name), "guest-%d.log", i < 150 ? 0 : i);
 		log = stream(i, name);
@@ -616,7 +617,6 @@ static void many_domains_end_while_the_disk_is_stuck(void **state)
 
 /* ---- memory, and the directory of the queues ------------------------------------------------- */
 
-#ifdef HEAP_FAILS
 static void no_memory_for_a_stream(void **state)
 {
 	struct log_origin origin = { 1, 0, { 0 } };
@@ -635,7 +635,7 @@ static void no_memory_for_a_stream(void **state)
 
 	fail_calloc = 2; /* the writer's, for the file */
 	log = stream(1, "guest-a.log");
-	until(said("Cannot allocate memory"));
+	until(said(strerror(ENOMEM)));
 	print(log, "one\n");
 	until_log_is("guest-a.log", "one\n");
 	until(said("are written again"));
@@ -643,12 +643,11 @@ static void no_memory_for_a_stream(void **state)
 
 	fail_calloc = 1; /* for that of its new name */
 	log_rename(log, "guest-b.log");
-	until(said("Cannot allocate memory") == 2);
+	until(said(strerror(ENOMEM)) == 2);
 	print(log, "two\n");
 	until_log_is("guest-b.log", "two\n");
 	assert_true(log_is("guest-a.log", "one\n"));
 }
-#endif
 
 static void no_room_for_queues(void **state)
 {
@@ -731,9 +730,7 @@ int main(void)
 		TEST(many_domains_end_while_the_disk_is_full),
 		TEST(full_queues_of_domains_that_ended),
 		TEST(many_domains_end_while_the_disk_is_stuck),
-#ifdef HEAP_FAILS
 		TEST(no_memory_for_a_stream),
-#endif
 		TEST(no_room_for_queues),
 		TEST(reserving_is_interrupted),
 		TEST(no_directory_for_queues),

@@ -143,7 +143,7 @@ static void first_even_if_the_disk_fails(void **state)
 	begin();
 	log = stream(&origin, "guest-a.log");
 	log_append(log, "next\n", 5, 1017);
-	until(said("No space left on device"));
+	until(said(strerror(ENOSPC)));
 	log_append(log, "and on\n", 7, 1024);
 	disk_heal();
 	until_log_is("guest-a.log", "hello\nlater\nnext\nand on\n");

@@ -452,7 +452,7 @@ static void the_directory_vanishes(void **state)
 	until_log_is("guest-a.log", "one\n");
 	remove_tree(fixture_logs);
 	print(log, "two\n");
-	until(said("No such file or directory"));
+	until(said(strerror(ENOENT)));
 	print(log, "three\n");
 	assert_int_equal(mkdir(fixture_logs, 0750), 0);
 	until(log_has("guest-a.log", "\nthree\n"));

@@ -17,14 +17,19 @@ floors_below = $(if $2,$(if $(filter $1,$(floor-$(firstword $2))),,$(floor-$(fir
 # $(call module_objects,MODULES)
 module_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(foreach m,$1,$(daemon)/$m.c $(daemon)/$m-*.c)))
 
+# $(call cmocka,libs), $(call cmocka,cflags)
+cmocka = $(shell $(PKG_CONFIG) --$1 cmocka)
+
 # $(call unit_test,NAME,MODULE)
 define unit_test
 $(BUILD)/$(unit)/test-$1: $(BUILD)/$(unit)/test-$1.o $(call module_objects,$2 $(call floors_below,$2,$(floors)))
 	@echo "  LD  $$@"
-	$$(LINK) -lcmocka $$(XEN_LIBS) $$(LIBS)
+	$$(LINK) $$(call cmocka,libs) $$(XEN_LIBS) $$(LIBS)
 endef
 $(foreach t,$(unit_tests:test-%=%),$(eval $(call unit_test,$t,$(firstword $(subst -, ,$t)))))
 
+# The heap can be told to fail.
+$(BUILD)/$(unit)/test-logfile-faults: ALL_LDFLAGS += -Wl,--wrap=calloc
 # What a visit does, and whether a share is left, is this one's to say.
 $(BUILD)/$(unit)/test-console-hot: ALL_LDFLAGS += -Wl,--wrap=console_feed,--wrap=share_left,--wrap=share_wait
 # Where bytes go, and what a guest does when there is room, is this one's.
@@ -39,7 +44,7 @@ $(BUILD)/$(unit)/test-console-holds: ALL_LDFLAGS += -Wl,--wrap=evtchn_bind,--wra
 $(BUILD)/$(unit)/test-console-typed: ALL_LDFLAGS += -Wl,--wrap=pty_read,--wrap=pty_typed,--wrap=loop_arm,--wrap=loop_want
 
 $(unit_tests:%=$(BUILD)/$(unit)/%.o): | need-cmocka
-$(BUILD)/$(unit)/%.o: ALL_CPPFLAGS += -I$(daemon)
+$(BUILD)/$(unit)/%.o: ALL_CPPFLAGS += -I$(daemon) $(call cmocka,cflags)
 
 .PHONY: check-unit need-cmocka $(unit_tests:%=run-%) $(unit_scripts:%=run-%)
 
