@@ -8,7 +8,7 @@ files = $(shell .ci/files $1)
 # ---- lint -----------------------------------------------------------------
 
 # The parts are targets of their own; a fragment may add one.
-lints += lint-format lint-c lint-shell lint-python lint-text lint-gcc lint-clang
+lints += lint-format lint-c lint-shell lint-python lint-text lint-gcc lint-clang lint-libc
 .PHONY: lint format $(lints) need-lint
 lint: $(lints)
 
@@ -51,6 +51,10 @@ lint-text:
 lint-gcc lint-clang: lint-%:
 	$(MAKE) --no-print-directory BUILD=$(BUILD)-$* CC=$* SAN= WERROR=1 objects
 	@echo "$@: no warnings"
+
+# No function that the oldest glibc has not.
+lint-libc: $(BUILD)/xenconsoled
+	.ci/lint-libc $<
 
 # ---- the source archive ---------------------------------------------------
 
