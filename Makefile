@@ -12,8 +12,11 @@
 #   fuzz mutants       libFuzzer goes on from the corpora; do the tests bite?
 #   demo               the story in a terminal
 #   lint               format, static analysis, scripts, both compilers' warnings
-#   check-newer-xen    compiles every object against Debian unstable's libxen
-#                      (the one target that downloads; for CI)
+#   check-newer-xen    compiles every object against Debian unstable's libxen, and
+#                      runs unit tests with its cmocka
+#   check-musl         compiles the daemon and runs unit tests with musl;
+#   check-i386         as programs of 32 bits, in QEMU where the kernel takes none
+#                      (these three download what they need, into build-*; for CI)
 #   dist distcheck     a source archive; and proof that it builds and installs
 #   check-outside      and that it does so outside its own, read-only tree
 #   clean distclean
@@ -21,7 +24,7 @@
 # Variables: BUILD=DIR, SAN=asan|tsan|cov (a variant, in a directory of its own),
 # WERROR=1, V=1 (show commands), and the usual CC, CPPFLAGS, CFLAGS, LDFLAGS.
 #
-# Nothing here installs or fetches (but for the one target above): a missing
+# Nothing here installs or fetches (but for the targets above): a missing
 # piece is an error that names its package. ./bootstrap installs packages.
 
 .DELETE_ON_ERROR:

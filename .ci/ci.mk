@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # What developers, packagers and CI run besides check: format and lint, the
-# source archive, the build against a newer Xen, coverage.
+# source archive, the build against a newer Xen, another C library and 32 bits, coverage.
 
 files = $(shell .ci/files $1)
 
@@ -84,9 +84,12 @@ check-outside: dist
 
 # ---- others ---------------------------------------------------------------
 
-.PHONY: check-newer-xen coverage
+.PHONY: check-newer-xen check-musl check-i386 coverage
 check-newer-xen:
-	.ci/newer-xen $(BUILD)-newer-xen
+	+.ci/newer-xen $(BUILD)-newer-xen
+
+check-musl check-i386: check-%:
+	+.ci/elsewhere $* $(BUILD)-$*
 
 # How much of the daemon the tests reach: a table, and the lines that they do not in
 # build-cov/coverage.html. Fails below COVERAGE per cent of the lines.

@@ -11,6 +11,9 @@ OBJECTS += $(daemon_objects)
 
 all: $(BUILD)/xenconsoled
 
+.PHONY: objects-daemon
+objects-daemon: $(daemon_objects)
+
 $(BUILD)/xenconsoled: $(daemon_objects)
 	@echo "  LD  $@"
 	$(LINK) $(XEN_LIBS) $(LIBS)

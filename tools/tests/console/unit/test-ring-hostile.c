@@ -29,7 +29,7 @@
 #define COUNTABLE 1
 #endif
 
-#if defined(__x86_64__) && COUNTABLE
+#if (defined(__x86_64__) || defined(__i386__)) && COUNTABLE
 #define TRAP_FLAG 0x100
 
 static struct {
