@@ -174,4 +174,5 @@ clean:
 
 distclean: clean
 	rm -rf $(addprefix $(OUT),config.mk config.h config.log config.status) \
-		$(if $(OUT),$(OUT)Makefile $(OUT).gitignore,configure configure~ autom4te.cache)
+		$(if $(OUT),$(OUT)Makefile,configure configure~ autom4te.cache)
+	$(if $(OUT),[ "$$(cat $(OUT).gitignore)" != '*' ] || rm -f $(OUT).gitignore)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How the writer sleeps, and is woken: on a futex, the word that says how deep.  Who wakes him writes
- * AWAKE there, so that he who has yet to fall asleep does not.
+ * How the writer sleeps, and is woken: on a futex, the word that says how deep.  Who wakes it writes
+ * AWAKE there, so that a writer that has yet to fall asleep does not.
  *
  * A condition would do, but cost each message a system call more: glibc takes its mutex back as if others
  * waited for it, and has to wake them.  A semaphore would not, but its wait with a clock that nobody sets,
