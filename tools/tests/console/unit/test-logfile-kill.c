@@ -796,7 +796,7 @@ static void two_hundred_kills(void **state)
 	(void)state;
 	out_cons = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	for (int i = 0; i < KILLS; i++) {
-		uint32_t before = out_cons[0];
+		uint32_t before = out_cons[CONSOLES - 1];
 
 		random_next();
 		disk.linger = random_below(2) ? 1000 : 0;
@@ -806,8 +806,8 @@ static void two_hundred_kills(void **state)
 			srand(i);
 			serve_until_killed();
 		}
-		if (i % 4) /* the others are killed as they adopt */
-			until(out_cons[0] != before);
+		if (i % 4) /* the others are killed as they adopt; the last console's turn comes last */
+			until(out_cons[CONSOLES - 1] != before);
 		usleep(random_below(8000));
 		caught += disk.stuck != 0;
 		kill_it();
