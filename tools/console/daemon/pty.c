@@ -128,12 +128,12 @@ ssize_t pty_write(struct pty *p, const struct iovec *v, int n)
 
 	if (p->unread + v[0].iov_len >= SLAVE_FULL)
 		p->unread = unread(p->slave);
-	wrote = count_of(writev(p->master, v, n));
-	if (wrote > 0) {
-		/* Not the turn's beginning, which may be long ago.  Some milliseconds late, and cheap. */
-		clock_gettime(CLOCK_MONOTONIC_COARSE, &p->wrote);
-		p->unread += wrote;
-	}
+	wrote = writev(p->master, v, n);
+	if (wrote <= 0)
+		return count_of(wrote);
+	/* Not the turn's beginning, which may be long ago.  Some milliseconds late, and cheap. */
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &p->wrote);
+	p->unread += wrote;
 	return wrote;
 }
 
