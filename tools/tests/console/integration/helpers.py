@@ -12,6 +12,7 @@ import re
 import select
 import signal
 import subprocess
+import termios
 import time
 
 from hostlib import XENCONSOLED, Timeout, guest_line, wait_for
@@ -148,6 +149,42 @@ class Reader:
                 select.select([], [self.fd], [], 0.2)
             if time.monotonic() > end:
                 raise Timeout(f"the tty took no more, {len(data)} bytes left")
+
+
+def typed(guest, text):
+    """Wait until the guest has got text, and nothing else."""
+    until(lambda: len(guest.input) >= len(text) or not text.startswith(guest.input),
+          lambda: f"{len(text)} bytes of input, there are {len(guest.input)}: {guest.input[-80:]!r}")
+    same(guest.input, text)
+
+
+def typed_last(guest, tty, text):
+    """The same, and nothing lies in wait: it would come before what one types who comes now."""
+    with Reader(tty) as reader:
+        reader.write("last\r")
+        typed(guest, text + b"last\r")
+
+
+def set_modes(reader, change):
+    """Have change() edit the modes, a list as of tcgetattr(), and set them at once."""
+    modes = termios.tcgetattr(reader.fd)
+    change(modes)
+    termios.tcsetattr(reader.fd, termios.TCSANOW, modes)
+
+
+def set_patience(tty, vmin, vtime):
+    """How many bytes a read waits for, and for how long."""
+    def change(modes):
+        modes[6][termios.VMIN], modes[6][termios.VTIME] = vmin, vtime
+
+    with Reader(tty) as reader:
+        set_modes(reader, change)
+
+
+def let_pass(seconds):
+    """For what the daemon itself decides by the clock. Nothing else is to be waited for in this way."""
+    since = time.monotonic()
+    until(lambda: time.monotonic() - since > seconds, f"{seconds} s to pass")
 
 
 def converse(host, daemon, domain, guest, word):

@@ -5,7 +5,7 @@
         terminal.write("ls\\r")
         terminal.expect("README")
 
-PROGRAMS says how each is started.  Whoever leaves does so by SIGKILL, with all that belongs to him; and one
+PROGRAMS says how each is started.  Whoever leaves does so by SIGKILL, with all that belongs to it; and one
 sits at a time on each host, since what a program leaves behind is known by belonging to nobody else.
 """
 

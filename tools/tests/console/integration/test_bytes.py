@@ -2,18 +2,15 @@
 """Every byte arrives, in order, once; and no guest makes the daemon hold more than it may."""
 
 import os
-import termios
 import threading
-import time
 
 import pytest
 
 from faultlib import SLOW, Faults
 from helpers import (PATIENCE, Reader, converse, log_is, logged, memory, numbered, report, same, serve,
-                     settle, tty_of, until)
+                     tty_of, until)
 
 MIB = 1 << 20
-EXTPROC = 0o200000
 
 
 def noise(size):
@@ -225,62 +222,6 @@ def test_input_held_by_the_guest(host):
         guest.hold_input(False)
         until(lambda: len(guest.input) == 3000, "the guest to read all")
     assert guest.input == noise(3000)
-
-
-def make_sane(reader):
-    """As stty sane does, that is, cooked and echoing."""
-    modes = termios.tcgetattr(reader.fd)
-    modes[0] |= termios.ICRNL | termios.IXON
-    modes[3] = modes[3] & ~EXTPROC | termios.ECHO | termios.ICANON | termios.ISIG
-    termios.tcsetattr(reader.fd, termios.TCSANOW, modes)
-
-
-def test_output_is_not_input(host):
-    """Somebody makes the tty sane while output is under way: the guest gets none of it back, and what is typed
-    afterwards as it was typed."""
-    daemon, domain, guest = serve(host, name="web")
-    with Reader(tty_of(daemon, domain)) as reader:
-        for number in range(10):
-            daemon.freeze()
-            guest.print(f"login {number}:\n")  # is before the news of the modes in the daemon's next turn
-            guest.flush()
-            make_sane(reader)
-            daemon.thaw()
-            reader.expect(f"login {number}:\n")
-            until(lambda: termios.tcgetattr(reader.fd)[3] & EXTPROC, "the modes to be put right")
-            settle(daemon)  # and what was echoed until then to be dropped
-            reader.write(f"user {number}\r\x03")
-            typed = b"".join(b"user %d\r\x03" % n for n in range(number + 1))
-            until(lambda: len(guest.input) >= len(typed), "what was typed")
-            same(guest.input, typed)
-
-
-def passed(seconds):
-    since = time.monotonic()
-    until(lambda: time.monotonic() - since > seconds, f"{seconds} s to pass")
-
-
-def test_typed_right_after_modes(host):
-    """Nor is what somebody types right after that taken for output that came back: the guest has not printed for a
-    moment, or what it prints has not been handed on yet, although the slow check is due as well."""
-    daemon, domain, guest = serve(host, name="web")
-    typed = b""
-    with Reader(tty_of(daemon, domain)) as reader:
-        for number in range(6):
-            passed(0.1)  # what was written is at the tty
-            daemon.freeze()
-            if number % 2:
-                guest.print(f"login {number}:\n")
-                guest.flush()
-                passed(1.1)
-            make_sane(reader)
-            reader.write(f"user {number}\n")
-            typed += b"user %d\n" % number
-            daemon.thaw()
-            until(lambda: len(guest.input) >= len(typed), lambda: f"what was typed, it has {guest.input!r}")
-            same(guest.input, typed)
-            if number % 2:
-                reader.expect(f"login {number}:\n")
 
 
 def test_quiet_one_beside_flooding_ones(host):

@@ -224,7 +224,7 @@ static void test_sane_and_full(void **unused)
 	typed("mine\n");
 }
 
-/* How a read waits is the reader's affair, whatever else he sets. */
+/* How a read waits is for the reader to say, whatever else it sets. */
 static void test_waiting(void **unused)
 {
 	struct termios t;
