@@ -111,7 +111,9 @@ SUBSTITUTED := VERSION prefix bindir sbindir sysconfdir localstatedir mandir doc
 $(BUILD)/%: %.in $(CONFIG)/config.mk
 	@echo "  GEN $@"
 	mkdir -p $(@D)
-	sed $(foreach v,$(SUBSTITUTED),-e 's|@$v@|$($v)|g') $(filter %.in,$^) | $(MADE_BY) >$@
+	sed $(foreach v,$(SUBSTITUTED),-e 's|@$v@|$($v)|g') $(filter %.in,$^) >$@.whole
+	$(MADE_BY) $@.whole >$@
+	rm $@.whole
 	! grep -nE '@[A-Za-z_]+@' $@ || { echo "$<: unknown names above" >&2; rm $@; exit 1; }
 	chmod --reference=$< $@
 

@@ -272,8 +272,8 @@ static void earlier(int64_t *at, int64_t other)
 }
 
 /*
- * Called and returns with the lock.  Sleep until there is something to do.  Who is woken in the very
- * millisecond in which he fell asleep is in a flood, and lets it gather.
+ * Called and returns with the lock.  Sleep until there is something to do.  A writer that is woken in the very
+ * millisecond in which it fell asleep is in a flood, and lets it gather.
  */
 static void sleep_until_due(struct logs *logs)
 {

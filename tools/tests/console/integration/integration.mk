@@ -11,9 +11,9 @@ integration := tools/tests/console/integration
 T =
 JOBS := $(shell nproc)
 
-.PHONY: check-integration demo faults need-host
+.PHONY: check-integration demo faults need-host need-terminals
 
-check-integration: all host faults | need-host
+check-integration: all host faults | need-host need-terminals
 	$(TEST_ENV) $(PYTHON) -B -m pytest -p no:cacheprovider -q $(JOBS:%=-n %) \
 		$(if $(SAN)$(if $(T),,y),-m 'not cost$(if $(filter tsan,$(SAN)), and not malloc)') $(T) \
 		$(integration) $(wildcard tools/tests/console/host/test_host.py)
@@ -48,19 +48,22 @@ need-host:
 	$(call need,$(PYTHON) -c "import pytest",python3-pytest)
 	$(call need,$(PYTHON) -c "import xdist",python3-pytest-xdist)
 	$(call need,command -v valgrind,valgrind)
-	$(call need,$(PYTHON) -c "import serial",python3-serial)
 	$(call need,command -v strace,strace)
+	$(call need,ls /usr/lib/xen-*/bin/xenstored,xen-utils-4.17 or the like)
+	$(call need,command -v xenstore-ls,xenstore-utils)
+	@unshare $(if $(filter 0,$(shell id -u)),-m,-Urm) true || { echo "$@: no mount namespace to be had: \
+		root needs one (in a chroot, mount --bind DIR DIR before entering it), others a user namespace" >&2; \
+		exit 1; }
+
+# Programs that people use at serial lines.
+need-terminals:
+	$(call need,$(PYTHON) -c "import serial",python3-serial)
 	$(call need,command -v expect,expect)
 	$(call need,command -v socat,socat)
 	$(call need,command -v picocom,picocom)
 	$(call need,command -v screen,screen)
 	$(call need,command -v /usr/sbin/conserver,conserver-server)
 	$(call need,command -v console,conserver-client)
-	$(call need,ls /usr/lib/xen-*/bin/xenstored,xen-utils-4.17 or the like)
-	$(call need,command -v xenstore-ls,xenstore-utils)
-	@unshare $(if $(filter 0,$(shell id -u)),-m,-Urm) true || { echo "$@: no mount namespace to be had: \
-		root needs one (in a chroot, mount --bind DIR DIR before entering it), others a user namespace" >&2; \
-		exit 1; }
 
 # Long versions of two tests, for CI: a daemon killed 200 times, and 4 GiB of output.
 .PHONY: check-kill check-flood

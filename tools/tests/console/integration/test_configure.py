@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""./configure --host: nothing of the building machine says anything of the one that the daemon is for."""
+"""./configure --host: nothing of the building machine says anything of the one that the daemon is for. And where it
+is run."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -67,3 +69,25 @@ def test_the_host_is_this_machine(configure, arguments):
     """As packagers' tools call it."""
     status, said, _ = configure(*arguments)
     assert status == 0, said
+
+
+@pytest.mark.parametrize("place", ["build", "build-arm", "in a blank"])
+def test_places_that_do_not_do(tmp_path, place):
+    """make clean in the source removes the first two, and make takes no blanks."""
+    (tmp_path / "tools/include/xen/io").mkdir(parents=True)
+    for name in ("configure", "tools/include/xen/io/console.h"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / place).mkdir()
+    done = subprocess.run(["../configure", "CC=gcc"], cwd=tmp_path / place, capture_output=True, text=True)
+    assert done.returncode != 0 and done.stderr.count("\n") == 1, done.stderr
+    assert re.search("take another name|blank", done.stderr)
+    assert not (tmp_path / place / "Makefile").exists()
+
+
+def test_a_gitignore_that_is_there(configure):
+    (configure.place / ".gitignore").write_text("mine\n")
+    status, said, _ = configure()
+    assert status == 0, said
+    subprocess.run(["make", "distclean"], cwd=configure.place, check=True, capture_output=True)
+    assert (configure.place / ".gitignore").read_text() == "mine\n"
+    assert not (configure.place / "Makefile").exists()

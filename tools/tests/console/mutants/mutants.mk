@@ -6,5 +6,5 @@
 M =
 
 .PHONY: mutants
-mutants: all host faults | need-host need-cmocka
+mutants: all host faults | need-host need-terminals need-cmocka
 	$(ANOTHER_TREE) $(PYTHON) -B tools/tests/console/mutants/run-mutants.py $(OUT)build-mutants $(M)
