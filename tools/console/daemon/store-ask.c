@@ -11,7 +11,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 int64_t store_now(void)
 {
@@ -38,24 +42,49 @@ static int answered(struct store_connection *c, bool ok)
 	return store_probe(c) ? -err : -ENOTCONN;
 }
 
+/* Of a socket whose other end is xenstored's; 0: it is something else. */
+static ino_t inode_of(int fd)
+{
+	struct sockaddr_un peer = { .sun_family = AF_UNSPEC };
+	const char *path = xs_daemon_socket();
+	socklen_t len = sizeof(peer) - 1; /* a terminator is left */
+	struct stat st;
+
+	if (fd < 0 || !path || getpeername(fd, (struct sockaddr *)&peer, &len) ||
+	    peer.sun_family != AF_UNIX || strcmp(peer.sun_path, path) != 0 || fstat(fd, &st))
+		return 0;
+	return st.st_ino;
+}
+
 int store_open(struct store_connection *c)
 {
 	int err = 0;
 
 	c->lost = false;
+	/* A number that is free, so that xs's socket will have it, unless another thread is quicker. */
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	close(c->fd);
 	asking(c);
 	c->xs = xs_open(0);
 	if (!c->xs)
 		err = errno ? -errno : -EIO;
 	c->asked = 0;
+	c->inode = err ? 0 : inode_of(c->fd);
 	return err;
 }
 
+/*
+ * When xenstored goes, libxenstore's reader thread forgets the socket and then closes it.  xs_close() cancels that
+ * thread, and if it does so just in between, nobody closes the socket: so it is done here.
+ */
 void store_close(struct store_connection *c)
 {
 	xs_close(c->xs);
 	c->xs = NULL;
 	c->lost = false;
+	if (c->inode && inode_of(c->fd) == c->inode)
+		close(c->fd);
+	c->inode = 0;
 }
 
 bool store_probe(struct store_connection *c)

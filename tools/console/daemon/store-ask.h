@@ -8,12 +8,15 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <xenstore.h>
 
 #define STORE_SOCKET 108 /* of a socket's path, with its terminator */
 
 struct store_connection {
 	struct xs_handle *xs;  /* NULL: not connected */
+	int fd;		       /* xs's socket, for store_close(), */
+	ino_t inode;	       /* if this is its inode; 0: not known */
 	bool lost;	       /* xs is of no use any more */
 	_Atomic int64_t asked; /* when the request that is under way was made; 0: none is */
 };
@@ -30,7 +33,7 @@ bool store_way(char path[STORE_SOCKET]);
 bool store_way_by(char path[STORE_SOCKET], const char *capabilities, const char *pid_file);
 
 /* 0 or -errno, also for those below: as xenstored answered, or -ENOTCONN, with c->lost set, if it did not. */
-int store_open(struct store_connection *c);
+int store_open(struct store_connection *c); /* nothing else may connect to xenstored meanwhile */
 void store_close(struct store_connection *c);
 bool store_probe(struct store_connection *c); /* false: c->lost */
 /* To be freed.  NULs inside have become \1, which no value that means anything has. */

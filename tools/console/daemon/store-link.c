@@ -61,21 +61,25 @@ static int watch_domains(struct store_worker *w)
 	return err ? err : store_watch(&w->conn, "@releaseDomain", STORE_DOMAINS);
 }
 
-static int connect_all(struct store_worker *w)
+static int open_both(struct store_worker *w)
 {
-	struct store *st = w->store;
-	int err;
-
-	if (w->id == 0 && st->socket[0]) {
+	if (w->id == 0 && w->store->socket[0]) {
 		w->conn.asked = store_now();
-		w->silent = knock(st->socket);
+		w->silent = knock(w->store->socket);
 		w->conn.asked = 0;
 		if (w->silent < 0)
 			return w->silent;
 	}
-	pthread_mutex_lock(&st->opening);
-	err = store_open(&w->conn);
-	pthread_mutex_unlock(&st->opening);
+	return store_open(&w->conn);
+}
+
+static int connect_all(struct store_worker *w)
+{
+	int err;
+
+	pthread_mutex_lock(&w->store->opening);
+	err = open_both(w);
+	pthread_mutex_unlock(&w->store->opening);
 	if (!err && w->id == 0)
 		err = watch_domains(w);
 	if (err)

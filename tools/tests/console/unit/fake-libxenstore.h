@@ -5,6 +5,9 @@
 #ifndef FAKE_LIBXENSTORE_H
 #define FAKE_LIBXENSTORE_H
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "fake-xenstore.h"
 
 #define FAKE_ABSENT "\177" /* what no node says */
@@ -54,6 +57,17 @@ bool xs_path_is_subpath(const char *parent, const char *child)
 	return !strncmp(parent, child, len) && (child[len] == '/' || child[len] == '\0');
 }
 
+/* A socket that nobody here closes, as of libxenstore, whose reader thread was cancelled. */
+static inline void fake_forgotten(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fake.socket);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		abort();
+}
+
 struct xs_handle *xs_open(unsigned long flags)
 {
 	struct xs_handle *h = NULL;
@@ -63,6 +77,8 @@ struct xs_handle *xs_open(unsigned long flags)
 	fake.opened++;
 	errno = fake.closed ? fake.closed : ECONNREFUSED;
 	if (!fake.killed && !fake.closed) {
+		if (fake.forgets)
+			fake_forgotten();
 		h = calloc(1, sizeof(*h));
 		h->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		link_init(&h->watches);

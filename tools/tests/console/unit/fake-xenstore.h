@@ -53,6 +53,7 @@ static struct {
 	unsigned int open, opened;
 	int closed;					 /* why no connection can be opened; 0: one can */
 	const char *socket;				 /* NULL: there is none, but a device */
+	bool forgets;					 /* to close it, once for each connection */
 	uint32_t introduced;				 /* domid, or 0, or FAKE_ALL */
 	const char *refused;				 /* requests about paths that end so fail, */
 	int refusal;					 /* with this errno */

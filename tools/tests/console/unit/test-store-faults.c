@@ -5,9 +5,6 @@
  * right by itself.
  */
 #define _GNU_SOURCE
-#include <sys/socket.h>
-#include <sys/un.h>
-
 #include "between.h"
 #include "store-fixture.h"
 
@@ -306,6 +303,28 @@ static void a_loss_is_told_by_the_silent_connection(void **state)
 	remove_door(fd);
 }
 
+/* libxenstore's reader thread is cancelled between forgetting it and closing it. */
+static void a_socket_that_libxenstore_forgets_is_closed(void **state)
+{
+	int fd = make_door(), silent, forgotten;
+	char none;
+
+	(void)state;
+	fake.forgets = !listen(fd, 2);
+	listen_to_messages();
+	assert_int_equal(open_store(false), 0);
+	silent = accept(fd, NULL, NULL);
+	forgotten = accept(fd, NULL, NULL);
+	assert_true(silent >= 0 && forgotten >= 0);
+	fake_kill();
+	remove_door(fd);
+	assert_int_equal(recv(forgotten, &none, 1, MSG_DONTWAIT), -1);
+	close(silent);
+	WAIT_FOR(!store_up(fx.store));
+	assert_int_equal(recv(forgotten, &none, 1, MSG_DONTWAIT), 0);
+	close(forgotten);
+}
+
 static unsigned int opened(void)
 {
 	unsigned int n;
@@ -372,6 +391,7 @@ int main(void)
 		TEST(a_xenstored_that_dies_at_once_is_no_store),
 		TEST(a_dead_socket_is_not_passed_by),
 		TEST(a_loss_is_told_by_the_silent_connection),
+		TEST(a_socket_that_libxenstore_forgets_is_closed),
 		TEST(a_xenstored_that_is_gone_is_tried_again_and_again),
 		TEST(a_worker_that_cannot_connect_says_so_once),
 	};
