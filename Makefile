@@ -81,6 +81,10 @@ TEST_ENV = XENCONSOLED='$(abspath $(BUILD))/xenconsoled' HOST_BUILD='$(abspath $
 	SAN='$(SAN)' $(foreach s,ASAN LSAN UBSAN,$s_OPTIONS='$(san_options)') \
 	TSAN_OPTIONS='$(san_options):suppressions=$(abspath tools/tests/console/tsan-suppressions)'
 san_options := log_path=$(abspath $(BUILD))/sanitizer:halt_on_error=1:print_stacktrace=1
+# Where UNSTEADY names a directory, a test that fails is run again (.ci/unsteady.py, unit/run-test). Elsewhere
+# pytest-rerunfailures is left out even if it is installed, since it wants "localhost" to be known.
+PYTEST = $(if $(UNSTEADY),env PYTHONPATH='$(abspath .ci)') $(PYTHON) -B -m pytest -p no:cacheprovider \
+	$(if $(UNSTEADY),-p unsteady --reruns 2,-p no:rerunfailures)
 # The thread sanitizer wants the address space less random than some kernels make it.
 SAN_RUN_tsan = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 

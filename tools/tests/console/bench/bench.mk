@@ -43,7 +43,7 @@ bench bench-keep: all host | need-host need-bench
 
 # Needs no more than the tests do.
 check-cost: all host | need-host
-	$(TEST_ENV) $(PYTHON) -B -m pytest -p no:cacheprovider -q -rP $(bench)
+	$(TEST_ENV) $(PYTEST) -q -rP $(bench)
 
 need-bench:
 	$(call need,command -v gnuplot,gnuplot-nox)

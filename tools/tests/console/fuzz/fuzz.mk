@@ -31,8 +31,7 @@ $(BUILD)/$(fuzz)/%.o: ALL_CPPFLAGS += -I$(daemon)
 
 check-unit: $(fuzz_targets:%=run-fuzz-%)
 $(fuzz_targets:%=run-fuzz-%): run-fuzz-%: $(BUILD)/$(fuzz)/fuzz-%
-	@$(TEST_ENV) $< $(fuzz)/corpus/$* >$<.log 2>&1 || { cat $<.log; echo "fuzz-$*: FAILED" >&2; exit 1; }
-	@echo "fuzz-$*: $$(tail -n 1 $<.log)"
+	@$(call run_test,fuzz-$*,$< $(fuzz)/corpus/$*)
 
 fuzz: $(fuzz_targets:%=fuzz-%)
 $(fuzz_targets:%=fuzz-%): fuzz-%:

@@ -14,10 +14,10 @@ JOBS := $(shell nproc)
 .PHONY: check-integration demo faults need-host need-terminals
 
 check-integration: all host faults | need-host need-terminals
-	$(TEST_ENV) $(PYTHON) -B -m pytest -p no:cacheprovider -q $(JOBS:%=-n %) \
+	$(TEST_ENV) $(PYTEST) -q $(JOBS:%=-n %) \
 		$(if $(SAN)$(if $(T),,y),-m 'not cost$(if $(filter tsan,$(SAN)), and not malloc)') $(T) \
 		$(integration) $(wildcard tools/tests/console/host/test_host.py)
-	$(if $(SAN)$(T),,$(TEST_ENV) $(PYTHON) -B -m pytest -p no:cacheprovider -q -m cost $(integration))
+	$(if $(SAN)$(T),,$(TEST_ENV) $(PYTEST) -q -m cost $(integration))
 
 # Preloaded into the daemons under test, the distribution's among them: themselves without a sanitizer.
 FAULTS := $(patsubst $(integration)/faults/%.c,$(HOST_LIB)/%.so,$(wildcard $(integration)/faults/*.c))
@@ -47,6 +47,7 @@ demo: all host | need-host
 need-host:
 	$(call need,$(PYTHON) -c "import pytest",python3-pytest)
 	$(call need,$(PYTHON) -c "import xdist",python3-pytest-xdist)
+	$(if $(UNSTEADY),$(call need,$(PYTHON) -c "import pytest_rerunfailures",python3-pytest-rerunfailures))
 	$(call need,command -v valgrind,valgrind)
 	$(call need,command -v strace,strace)
 	$(call need,ls /usr/lib/xen-*/bin/xenstored,xen-utils-4.17 or the like)
@@ -69,6 +70,6 @@ need-terminals:
 .PHONY: check-kill check-flood
 check-kill check-flood: all host faults | need-host
 check-kill:
-	KILLS=200 $(TEST_ENV) $(PYTHON) -B -m pytest -p no:cacheprovider -q -s $(integration)/test_kill.py
+	KILLS=200 $(TEST_ENV) $(PYTEST) -q -s $(integration)/test_kill.py
 check-flood:
-	FLOOD=4096 $(TEST_ENV) $(PYTHON) -B -m pytest -p no:cacheprovider -q $(integration)/test_hostile_neighbours.py -k flood
+	FLOOD=4096 $(TEST_ENV) $(PYTEST) -q $(integration)/test_hostile_neighbours.py -k flood

@@ -24,7 +24,7 @@ check-packages: all host lint-man lint-hotplug $(BUILD)/$(packages)/proc-xen.so 
 	$(TEST_ENV) $(ANOTHER_TREE) PROC_XEN='$(abspath $(BUILD)/$(packages)/proc-xen.so)' \
 		PACKAGES_BUILD='$(abspath $(packages_build))' XEN_IMAGES='$(xen_build)' \
 		unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
-		sh -c '"$$@"; exit' sh $(PYTHON) -B -m pytest -p no:cacheprovider -q $(T) $(packages)
+		sh -c '"$$@"; exit' sh $(PYTEST) -q $(T) $(packages)
 
 need-packages:
 	@[ "$$(id -u)" = 0 ] || { echo "check-packages wants root: it makes chroots" >&2; exit 1; }

@@ -2,8 +2,7 @@
 #
 # Unit tests. test-MODULE.c, or test-MODULE-ASPECT.c, is linked with its module and
 # all the floors below it, as floors.mk has them, and with cmocka; test-NAME.sh is
-# simply run. A test that passes prints its runner's closing line, one that fails
-# all it said.
+# simply run. run-test says how it went.
 
 unit := tools/tests/console/unit
 
@@ -58,13 +57,11 @@ check-unit-without-xen: $(unit_without_xen:%=run-%)
 need-cmocka:
 	$(call need,$(PKG_CONFIG) --exists cmocka,libcmocka-dev)
 
-run_test = mkdir -p $(BUILD)/$(unit); \
-	if $(TEST_ENV) $1 >$(BUILD)/$(unit)/$(@:run-%=%).log 2>&1; \
-	then echo "$(@:run-%=%): $$(tail -n 1 $(BUILD)/$(unit)/$(@:run-%=%).log)"; \
-	else cat $(BUILD)/$(unit)/$(@:run-%=%).log; echo "$(@:run-%=%): FAILED" >&2; exit 1; fi
+# $(call run_test,NAME,COMMAND)
+run_test = mkdir -p $(BUILD)/$(unit); $(TEST_ENV) $(unit)/run-test $1 $(BUILD)/$(unit)/$1.log $2
 
 $(unit_tests:%=run-%): run-%: $(BUILD)/$(unit)/%
-	@$(call run_test,$(abspath $<))
+	@$(call run_test,$(@:run-%=%),$(abspath $<))
 
 $(unit_scripts:%=run-%): run-%: $(unit)/%.sh
-	@$(call run_test,$<)
+	@$(call run_test,$(@:run-%=%),$<)

@@ -46,7 +46,7 @@ xen-images: $(BUILD)/xenconsoled $(BUILD)/xen/files/guests/tiny $(BUILD)/xen/fil
 check-xen: xen-images
 	$(call need,$(PYTHON) -c "import pytest",python3-pytest)
 	$(xen_run) SCENARIO='$(SCENARIO)' DAEMON='$(DAEMON)' \
-		$(PYTHON) -B -m pytest -p no:cacheprovider -v $(xen_dir)
+		$(PYTEST) -v $(xen_dir)
 
 demo-xen: xen-images
 	$(xen_run) $(PYTHON) -B $(xen_dir)/demo.py
