@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -161,8 +162,11 @@ void *store_worker_run(void *worker)
 {
 	struct store_worker *w = worker;
 	struct store *st = w->store;
+	char name[16];
 	bool last;
 
+	snprintf(name, sizeof(name), "store-%u", w->id);
+	pthread_setname_np(pthread_self(), name); /* of another thread it would be written to a file */
 	if (!begin(w))
 		run(w);
 	store_link_close(w);

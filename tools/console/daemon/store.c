@@ -17,7 +17,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -116,17 +115,12 @@ static void beat(struct loop_timer *timer)
 static int start_thread(struct store_worker *w)
 {
 	sigset_t all, old;
-	char name[16];
 	int err;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&w->thread, NULL, store_worker_run, w);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!err) {
-		snprintf(name, sizeof(name), "store-%u", w->id);
-		pthread_setname_np(w->thread, name);
-	}
 	return -err;
 }
 
