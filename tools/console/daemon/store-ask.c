@@ -9,6 +9,8 @@
 #include "store-ask.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +18,12 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+/*
+ * Whoever connects to xenstored: xs_open() is not safe in several threads at once, and no other socket of ours that
+ * leads there may be taken for its.
+ */
+static pthread_mutex_t connecting = PTHREAD_MUTEX_INITIALIZER;
 
 int64_t store_now(void)
 {
@@ -61,16 +69,35 @@ int store_open(struct store_connection *c)
 	int err = 0;
 
 	c->lost = false;
+	pthread_mutex_lock(&connecting);
 	/* A number that is free, so that xs's socket will have it, unless another thread is quicker. */
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	close(c->fd);
+	if (c->fd >= 0)
+		close(c->fd);
 	asking(c);
 	c->xs = xs_open(0);
 	if (!c->xs)
 		err = errno ? -errno : -EIO;
 	c->asked = 0;
 	c->inode = err ? 0 : inode_of(c->fd);
+	pthread_mutex_unlock(&connecting);
 	return err;
+}
+
+/* xenstored lets one or two wait at its door; they wait for as long as it is stopped. */
+int store_knock(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd, err;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	pthread_mutex_lock(&connecting);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	err = fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
+	pthread_mutex_unlock(&connecting);
+	if (err && fd >= 0)
+		close(fd);
+	return err ? err : fd;
 }
 
 /*

@@ -33,8 +33,10 @@ bool store_way(char path[STORE_SOCKET]);
 bool store_way_by(char path[STORE_SOCKET], const char *capabilities, const char *pid_file);
 
 /* 0 or -errno, also for those below: as xenstored answered, or -ENOTCONN, with c->lost set, if it did not. */
-int store_open(struct store_connection *c); /* nothing else may connect to xenstored meanwhile */
+int store_open(struct store_connection *c);
 void store_close(struct store_connection *c);
+/* A connection to xenstored's socket that says nothing, and is hung up when xenstored goes: its descriptor. */
+int store_knock(const char *path);
 bool store_probe(struct store_connection *c); /* false: c->lost */
 /* To be freed.  NULs inside have become \1, which no value that means anything has. */
 int store_read(struct store_connection *c, xs_transaction_t t, const char *path, char **value);

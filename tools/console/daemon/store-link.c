@@ -17,11 +17,8 @@
 #include "store-private.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "diag.h"
@@ -29,22 +26,6 @@
 #define KNOCK_MS 100
 #define BACKOFF_LAST_MS 800 /* a new domain has its tty within a second of xenstored's being back */
 #define SETTLED_MS 5000	    /* a connection that lasted so long was a good one */
-
-/* xenstored lets one or two wait at its door; they wait for as long as it is stopped. */
-static int knock(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err;
-
-	if (fd < 0)
-		return -errno;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		return fd;
-	err = -errno;
-	close(fd);
-	return err;
-}
 
 void store_link_close(struct store_worker *w)
 {
@@ -61,25 +42,18 @@ static int watch_domains(struct store_worker *w)
 	return err ? err : store_watch(&w->conn, "@releaseDomain", STORE_DOMAINS);
 }
 
-static int open_both(struct store_worker *w)
-{
-	if (w->id == 0 && w->store->socket[0]) {
-		w->conn.asked = store_now();
-		w->silent = knock(w->store->socket);
-		w->conn.asked = 0;
-		if (w->silent < 0)
-			return w->silent;
-	}
-	return store_open(&w->conn);
-}
-
 static int connect_all(struct store_worker *w)
 {
 	int err;
 
-	pthread_mutex_lock(&w->store->opening);
-	err = open_both(w);
-	pthread_mutex_unlock(&w->store->opening);
+	if (w->id == 0 && w->store->socket[0]) {
+		w->conn.asked = store_now();
+		w->silent = store_knock(w->store->socket);
+		w->conn.asked = 0;
+		if (w->silent < 0)
+			return w->silent;
+	}
+	err = store_open(&w->conn);
 	if (!err && w->id == 0)
 		err = watch_domains(w);
 	if (err)

@@ -108,8 +108,6 @@ struct store {
 	bool stalled;
 	_Atomic bool up;
 
-	pthread_mutex_t opening; /* one connects at a time: xs_open() is not safe in several threads */
-
 	pthread_mutex_t lock;	/* never held while libxenstore is called */
 	pthread_cond_t changed; /* outcome or threads */
 	int outcome;		/* of the first connection: 0, -errno, or 1: not known yet */

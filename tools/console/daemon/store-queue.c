@@ -302,6 +302,5 @@ void store_destroy(struct store *st)
 		close(st->wake);
 	pthread_cond_destroy(&st->changed);
 	pthread_mutex_destroy(&st->lock);
-	pthread_mutex_destroy(&st->opening);
 	free(st);
 }

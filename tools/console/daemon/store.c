@@ -218,7 +218,6 @@ static struct store *make(struct loop *loop, const struct store_events *events, 
 	pthread_cond_init(&st->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&st->lock, NULL);
-	pthread_mutex_init(&st->opening, NULL);
 	st->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return st;
 }
