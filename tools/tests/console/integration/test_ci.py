@@ -64,6 +64,16 @@ def test_nobody_who_tests_by_hand_is_told_that_all_is_well(tmp_path, runner):
     assert (tmp_path / "tries").read_text() == "x\n"
 
 
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_sanitizers_report_is_a_failure_each_time(tmp_path, status):
+    """Also of a process that the test made, of which its own status says nothing."""
+    report = f'echo x >>tries; echo "data race" >"${{TSAN_OPTIONS##*log_path=}}.1234"; exit {status}'
+    done = run(tmp_path, RUN_TEST, "test-racy", "log", "sh", "-c", report, UNSTEADY=str(tmp_path / "unsteady"))
+    assert done.returncode != 0 and "data race" in done.stdout
+    assert (tmp_path / "tries").read_text() == "x\n"
+    assert not (tmp_path / "unsteady").exists()
+
+
 def test_a_unit_test_that_hangs_is_named(tmp_path):
     done = run(tmp_path, RUN_TEST, "test-slow", "log", "sh", "-c", "echo '[ RUN      ] it_hangs'; exec sleep 1000",
                UNIT_LIMIT="1")
