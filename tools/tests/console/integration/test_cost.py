@@ -9,7 +9,7 @@ import shutil
 import statistics
 import subprocess
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -50,15 +50,32 @@ def attached(host, daemon, domains):
         tty_of(daemon, domain)
 
 
-def message_by_message(host, guest, reader, log):
-    """MESSAGES lines, each when the one before is with the reader and in the log: an event and a
-    write each, and a moment in between for the daemon's threads to go to sleep."""
+def begun(host, log, count):
+    """Wait until the daemon has done all that it does once for each of so many consoles."""
+    def written():
+        return sum(path.endswith("/console/tty") and bool(value) for path, value in host.store_ls().items())
+
+    until(lambda: written() == count, lambda: f"all ttys; {written()} of {count}")
+    if log:
+        until(lambda: len(list(host.log_dir.glob("guest-*.log"))) == count, "all logs")
+
+
+def asleep(daemon):
+    """Whether all its threads are: one that is woken as it falls asleep takes it for a flood, and naps once more."""
+    stats = [(task / "stat").read_text() for task in Path(f"/proc/{daemon.pid}/task").iterdir()]
+    return all(stat.rpartition(")")[2].split()[0] == "S" for stat in stats)
+
+
+def message_by_message(host, daemon, guest, reader, log):
+    """MESSAGES lines, each when the one before is with the reader and in the log, and the daemon sleeps: an event
+    and a write each."""
     for number in range(MESSAGES):
         line, before = guest_line(number), len(host.guest_log("talker"))
         guest.print(line)
         reader.take(len(reader.received) + len(line))
         if log:
             wait_for(lambda: len(host.guest_log("talker")) > before, PATIENCE, "the log", 0.005)
+        wait_for(lambda: asleep(daemon), PATIENCE, "all of it to sleep", 0.001)
         time.sleep(0.005)
 
 
@@ -70,9 +87,10 @@ def with_idle(idle, log, tool, measure):
         talker = host.create(name="talker")
         guest = talker.guest(chunk=64)
         attached(host, daemon, [*domains, talker])
+        begun(host, log, idle + 1)
         with Reader(tty_of(daemon, talker)) as reader:
             def talk():
-                message_by_message(host, guest, reader, log)
+                message_by_message(host, daemon, guest, reader, log)
 
             talk()
             return measure(host, daemon, talk)
@@ -156,8 +174,8 @@ def calls_of(trace, pid):
 
 
 def system_calls(host, daemon, talk):
-    """Per message: the loop's in a turn that takes an event, and the log writer's from one write to the
-    next. What falls due by time, the slow check say, is in some of them, hence the medians."""
+    """Per message: the loop's in a turn that takes an event, and the log writer's. A turn in which
+    the slow check falls is an exception, hence the median."""
     trace = host.dir / "strace"
     before = trace.stat().st_size
     talk()
@@ -166,18 +184,10 @@ def system_calls(host, daemon, talk):
         turns, threads = calls_of(lines.read().splitlines()[1:], daemon.pid)
     taking = [turn for turn in turns if any(re.search(r"read\(\d+<[^>]*/handle/", c) for c in turn)]
     assert len(taking) >= MESSAGES * 0.9
-    return statistics.median(len(turn) for turn in taking) + sum(
-        between_writes(calls) for pid, calls in threads.items() if pid != daemon.pid)
-
-
-def between_writes(calls):
-    """How many of a thread's system calls lie between two writes to the talker's log, as a rule; 0 if it is
-    not the log writer."""
-    writes = [n for n, call in enumerate(calls) if re.search(r" write\w*\(\d+<[^>]*/guest-talker\.log>", call)]
-    if not writes:
-        return 0
-    assert len(writes) >= MESSAGES * 0.9
-    return statistics.median(later - write for write, later in zip(writes, writes[1:]))
+    writers = Counter(re.match(r"\d+ +(\w+)", call)[1] for pid, calls in threads.items()
+                      if pid != daemon.pid and any("guest-talker.log" in c for c in calls) for call in calls)
+    print(f"of the log writer, for {MESSAGES} messages: {dict(writers)}")
+    return statistics.median(len(turn) for turn in taking) + writers.total() / MESSAGES
 
 
 @pytest.mark.parametrize("log", (False, True), ids=("", "log"))
