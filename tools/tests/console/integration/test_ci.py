@@ -2,6 +2,7 @@
 """What .ci/run rests on: a test that fails is run again where UNSTEADY says so, one that hangs is named."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -79,3 +80,20 @@ def test_a_unit_test_that_hangs_is_named(tmp_path):
                UNIT_LIMIT="1")
     assert done.returncode != 0
     assert "still running after 1 s, and ended: it_hangs" in done.stdout
+
+
+@pytest.mark.parametrize("unsteady, status, passes", [(0, 0, True), (3, 0, True), (4, 0, False), (0, 1, False)])
+def test_a_run_says_what_was_unsteady(tmp_path, unsteady, status, passes):
+    """Two steps, each with half of the unsteady tests; more than three in all are too many."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", tmp_path / ".ci")
+    bootstrap = tmp_path / "bootstrap"
+    bootstrap.write_text("#!/bin/sh\nmkdir -p $UNSTEADY\ncase $1 in lint) from=1 to=2 ;; *) from=3 to=9 ;; esac\n"
+                         f"for n in $(seq $from $to); do [ $n -gt {unsteady} ] || echo why >$UNSTEADY/test-$n; done\n"
+                         f"echo '12 passed'; exit {status}\n")
+    bootstrap.chmod(0o755)
+    done = run(tmp_path, ".ci/run", "lint", "distcheck")
+    assert (done.returncode == 0) == passes, done.stdout
+    assert done.stdout.count("\nunsteady: test-") == unsteady
+    assert ("all passed" in done.stdout) == passes and ("FAILED" in done.stdout) == bool(status)
+    assert done.stdout.count(" 12 passed") == 2
