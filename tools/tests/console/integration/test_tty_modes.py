@@ -348,7 +348,9 @@ def test_hung_up(host, guest_is):
         with Reader(tty):  # lest the new one have the old one's number
             host.command(sys.executable, "-c", HANG_UP, tty)
             new = until(lambda: (now := tty_of(daemon, domain)) != tty and now, "a new tty")
-            until(lambda: new in client.fds().values(), lambda: f"xenconsole to follow to {new}; {client.output}")
+            # A terminal that is not read blocks xenconsole.
+            until(lambda: client.read() is not None and client.has_open(new),
+                  lambda: f"xenconsole to follow to {new}; {client.output}")
         client.write(f"after {number}\r", PATIENCE)
         text += b"after %d\r" % number
         typed(guest, text)
