@@ -30,11 +30,12 @@ static int write_pid(int fd)
 
 static int locked(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int err;
 
 	if (fd < 0)
 		return -errno;
+	fchmod(fd, 0600); /* who may read it may hold it; it was 0644 once */
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return fd;
 	err = -errno;
@@ -77,11 +78,23 @@ static bool still_there(int fd, const char *path)
 	       held.st_ino == named.st_ino;
 }
 
+/* As of the lock: at boot /run is empty. */
+static void make_directory_of(const char *path)
+{
+	char dir[PATH_MAX];
+
+	if (snprintf(dir, sizeof(dir), "%s", path) < (int)sizeof(dir) && strrchr(dir, '/') > dir) {
+		*strrchr(dir, '/') = '\0';
+		mkdir(dir, 0755);
+	}
+}
+
 int lock_pid_file(const char *path)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	int fd, err;
 
+	make_directory_of(path);
 	for (;;) {
 		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 		if (fd < 0)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from faultlib import STALLED, Faults, start_within
+from faultlib import STALLED, Faults, need_unshare, start_within
 from helpers import (PATIENCE, Reader, converse, logged, report, serve, settle, tty_of,
                      until)
 from hostlib import CONNECTED, DISCONNECTED, XENCONSOLED, Host, distribution
@@ -87,6 +87,7 @@ def test_empty_value_means_the_default(host, option):
     ("-h", ["--overflow-data"]), ("--version", ["xenconsoled "]), ("-V", ["xenconsoled "])])
 def test_help_and_version(option, words):
     """On stdout, status 0, for everybody, with or without Xen."""
+    need_unshare("-U")
     with Host(store=False) as host:
         done = host.command("unshare", "-U", XENCONSOLED, option)
         assert done.stderr == ""
@@ -107,11 +108,13 @@ def one_line(done, *words):
 
 
 def test_not_root(host):
+    need_unshare("-U")
     one_line(host.command("unshare", "-U", XENCONSOLED, "-i", check=False), "root", "sudo")
 
 
 def test_no_xen(host):
     """The real libraries, and no /dev/xen: hidden, should this machine have one."""
+    need_unshare("-Urm")
     host.env.pop("LD_LIBRARY_PATH")
     hide = 'for d in /dev/xen /proc/xen; do [ ! -d $d ] || mount -t tmpfs none $d; done; exec "$@"'
     one_line(host.command("unshare", "-Urm", "sh", "-c", hide, "sh", XENCONSOLED, "-i",
@@ -199,6 +202,23 @@ def test_pid_file_option(host):
         assert not (host.run / "xen/xenconsoled.pid").exists()
 
 
+def test_starts_where_run_is_empty(host):
+    """As at boot, where an init script is the first to want /run/xen."""
+    shutil.rmtree(host.run / "xen", ignore_errors=True)
+    with Detached(host) as daemon:
+        assert not daemon.ended()
+
+
+def test_nobody_else_can_hold_the_lock(host):
+    """Whoever can open it can lock it; an earlier version left it readable."""
+    lock = host.run / "xen/xenconsoled.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.touch()
+    lock.chmod(0o644)
+    with Detached(host):
+        assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+
+
 def test_no_pid_file_in_the_foreground(host):
     host.start_daemon(wait=True)
     assert not (host.run / "xen/xenconsoled.pid").exists()
@@ -272,6 +292,7 @@ def test_one_guest_cannot_keep_the_daemon_away(host):
     tty_of(somebody, held)
     somebody.freeze()
     free = [host.create(name=f"free-{n}", old_builder=True) for n in range(2)]
+    need_unshare("--pid", "--fork", "--mount-proc")
     # Other tests' daemons are not to be seen.
     daemon = host.spawn("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", XENCONSOLED, "-i",
                         "--log=guest", f"--log-dir={host.log_dir}", own_run=True)
