@@ -74,27 +74,14 @@ static void deadline_due(struct loop_timer *timer)
 void console_host_init(struct console *c)
 {
 	pty_init(&c->pty);
+	link_init(&c->waits);
+	c->lost_tty = -1;
 	c->tty.fd = -1;
 	c->tty.ready = tty_ready;
 	c->host_retry.fire = retry_due;
 	c->deadline.fire = deadline_due;
 	fifo_init(&c->fifo, &c->fifo_pos, NULL, 0);
 	lines_init(&c->lines, c->env->options->stamp_guest, c->env->options->replace_escape);
-}
-
-static int open_tty(struct console *c)
-{
-	int err;
-
-	if (c->pty.master >= 0)
-		return 0;
-	err = pty_open(&c->pty);
-	if (err)
-		return err;
-	err = loop_add(c->env->loop, &c->tty, c->pty.master, EPOLLPRI);
-	if (err)
-		pty_close(&c->pty);
-	return err;
 }
 
 static int open_log(struct console *c)
@@ -117,7 +104,7 @@ static int open_log(struct console *c)
 
 void console_open(struct console *c)
 {
-	int tty_err = open_tty(c);
+	int tty_err = console_open_tty(c);
 	int log_err = open_log(c);
 
 	if (!tty_err && !log_err) {
@@ -144,8 +131,7 @@ void console_host_retry(struct console *c)
 void console_tty_lost(struct console *c)
 {
 	loop_disarm(c->env->loop, &c->typed);
-	loop_del(c->env->loop, &c->tty);
-	pty_close(&c->pty);
+	console_close_tty(c);
 }
 
 /*

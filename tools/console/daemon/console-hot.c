@@ -117,10 +117,12 @@ void console_env_init(struct console_env *env)
 	env->hot_turn.run = visit;
 	env->hot_wait.fire = wait_over;
 	share_init(&env->share, env->options->cpu_share);
+	console_ttys_init(env);
 }
 
 void console_env_fini(struct console_env *env)
 {
 	loop_cancel(env->loop, &env->hot_turn);
 	loop_disarm(env->loop, &env->hot_wait);
+	console_ttys_fini(env);
 }

@@ -70,6 +70,13 @@ void console_trim(struct console *c);  /* to the limit */
 void console_shed(struct console *c);  /* an empty fifo holds no memory */
 void console_flush(struct console *c); /* from the fifo to the pty, what it takes now */
 
+/* console-ttys.c */
+void console_ttys_init(struct console_env *env);
+void console_ttys_fini(struct console_env *env);
+int console_open_tty(struct console *c);	    /* or it is opened later; -errno */
+void console_close_tty(struct console *c);	    /* idempotent */
+void console_claim(struct console *c, long number); /* its tty was this, as xenstore says; -1: it had none */
+
 /* console-bytes.c */
 void console_take(struct console *c);
 void console_last_take(struct console *c);

@@ -197,6 +197,8 @@ void console_nodes(struct console *c, const struct store_nodes *n)
 {
 	bool moved;
 
+	if (n->tty != STORE_TTY_UNREAD || n->port < 0 || n->type == STORE_TYPE_OTHER)
+		console_claim(c, n->tty);
 	if (n->bad && console_may_say(c, said_of(n->bad)))
 		diag(LOG_WARNING,
 		     "%s: xenstore's %s is '%s', which cannot be used; left alone until it changes",
@@ -287,6 +289,8 @@ void console_free(struct console *c)
 	loop_disarm(c->env->loop, &c->deadline);
 	loop_disarm(c->env->loop, &c->typed);
 	console_unqueue(c);
+	ttys_release(c->env->ttys, c);
+	link_remove(&c->waits);
 	free(c);
 }
 

@@ -24,6 +24,7 @@
 #include "lines.h"
 #include "logfile.h"
 #include "logname.h"
+#include "link.h"
 #include "loop.h"
 #include "options.h"
 #include "page.h"
@@ -31,6 +32,7 @@
 #include "ring.h"
 #include "share.h"
 #include "store.h"
+#include "ttys.h"
 
 struct console;
 
@@ -43,7 +45,14 @@ struct console_env {
 	struct pages *pages;
 	struct hyper *hyper;
 	struct store *store;
-	struct logs *logs;		/* NULL: guests are not logged */
+	struct logs *logs; /* NULL: guests are not logged */
+	struct ttys *ttys;
+	size_t found,
+		claims; /* consoles at the start, and those whose former tty is not known yet: console-ttys.c */
+	bool claimed;	/* those are not waited for any more */
+	struct link waiting;
+	struct loop_task open_ttys;
+	struct loop_timer claims_end;
 	struct share share;		/* of processor time */
 	struct console *hot, **hot_end; /* those whose turns have to wait: console-hot.c */
 	struct loop_task hot_turn;
@@ -70,6 +79,7 @@ struct console {
 
 	/* As the store says. */
 	bool complete; /* a complete snapshot has been seen */
+	bool claims;   /* found at the start; what its tty was is not known yet */
 	int64_t port, ring_ref;
 	bool others;		/* another backend's type */
 	size_t limit;		/* bytes kept for the reader */
@@ -98,6 +108,8 @@ struct console {
 	/* Host side. */
 	struct pty pty;
 	struct loop_fd tty;
+	struct link waits; /* for its tty to be opened */
+	long lost_tty;	   /* the number of the one before; -1 */
 	struct log *log;
 	size_t unlogged; /* bytes taken while no log could be had */
 	struct lines lines;
@@ -123,6 +135,13 @@ void console_env_fini(struct console_env *env);
 
 /* A console that holds nothing yet; NULL: no memory. */
 struct console *console_new(struct console_env *env, const struct store_key *key, const uint8_t handle[16]);
+
+/* It was found at the start: its former tty is waited for. */
+void console_found(struct console *c);
+/* And is not any more: it has none, or its domain has gone. Idempotent. */
+void console_claimed(struct console *c);
+/* All those have been named: when each is claimed, or some seconds have gone, ttys are opened. */
+void console_all_found(struct console_env *env);
 
 /* In STATE_GONE or STATE_IDLE only. */
 void console_free(struct console *c);

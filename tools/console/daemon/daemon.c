@@ -294,6 +294,9 @@ static int open_all(struct daemon *d)
 		return failed("make an event loop", -errno, "is memory short?");
 	console_env_init(&d->env);
 	/* From here on each waits for the loop; but see end_signals(). */
+	d->env.ttys = ttys_new();
+	if (!d->env.ttys)
+		return failed("keep a list of ttys", -ENOMEM, "is memory short?");
 	err = wire_signals(d);
 	if (err)
 		return err;
@@ -334,6 +337,11 @@ static void close_all(struct daemon *d)
 	if (d->lock >= 0)
 		lock_release(d->lock);
 }
+	if (!ended)
+		keeper_let_go(status);
+	notify_fini(&d->notify);
+	loop_free(d->env.loop);
+	ttys_free(d->env.ttys);
 
 int daemon_run(const struct options *o, void (*ready)(void *arg), void *arg)
 {

@@ -90,6 +90,7 @@ static void end_domain(struct domains *d, struct domain *domain, enum lifecycle_
 
 		if (!c)
 			continue;
+		console_claimed(c);
 		store_forget(d->env->store, &c->key);
 		console_feed(c, event);
 	}
@@ -111,6 +112,8 @@ static int follow(struct domains *d, struct domain *domain, enum console_kind ki
 	}
 	domain->console[kind] = c;
 	d->consoles++;
+	if (!d->listed)
+		console_found(c);
 	return 0;
 }
 
@@ -240,6 +243,8 @@ static void refresh(struct loop_task *task)
 	free(d->known);
 	d->known = fresh;
 	d->count = count;
+	if (!d->listed)
+		console_all_found(d->env);
 	d->listed = true;
 	if (count && !d->check.armed)
 		loop_arm(d->env->loop, &d->check, CHECK_MS);

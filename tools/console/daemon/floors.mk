@@ -8,7 +8,7 @@
 floors := 0 1 2 3 4 5 6
 
 floor-0 := diag fifo link
-floor-1 := ring lines lifecycle options loop logname logqueue xenlog lock share
+floor-1 := ring lines lifecycle options loop logname logqueue xenlog lock share ttys keeper
 floor-2 := logfile pty evtchn page store hyper notify
 floor-3 := console hvlog survey
 floor-4 := domains incumbent

@@ -23,7 +23,8 @@ struct pty {
 };
 
 void pty_init(struct pty *p);
-int pty_open(struct pty *p);   /* 0 or -errno; a failed one is closed */
+/* With ttys_open()'s master, which it owns from now on: 0 or -errno; a failed one is closed. */
+int pty_open(struct pty *p, int master);
 void pty_close(struct pty *p); /* idempotent; what nobody has read is lost */
 
 /* Non-blocking.  Counts, 0 for "not now", or -errno: the pty is lost. */

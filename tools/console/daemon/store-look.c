@@ -135,8 +135,11 @@ static void look_at_tty(struct store_worker *w, struct store_follow *f)
 {
 	char *tty;
 
-	if (!store_read_leaf(&w->conn, XBT_NULL, &f->key, "/tty", &tty))
+	if (!store_read_leaf(&w->conn, XBT_NULL, &f->key, "/tty", &tty)) {
 		store_rank(f, !tty || !*tty, false);
+		f->look.nodes.tty = store_parse_tty(tty);
+		store_tell(f);
+	}
 	free(tty);
 }
 
@@ -206,6 +209,7 @@ int store_do_look(struct store_worker *w, struct store_follow *f)
 		return err;
 	free(f->node_tty);
 	f->node_tty = tty;
+	f->look.nodes.tty = store_parse_tty(tty);
 	store_rank(f, !tty || !*tty, !store_ours(&f->look));
 	if (f->look.nodes.port >= 0)
 		f->seen = true;

@@ -75,7 +75,9 @@ int store_read_whose(struct store_connection *c, const struct store_key *key, st
 	int err;
 
 	free(look->name);
-	*look = (struct store_look){ .nodes = { .key = *key, .ring_ref = -1, .limit = -1 } };
+	*look = (struct store_look){
+		.nodes = { .key = *key, .ring_ref = -1, .limit = -1, .tty = STORE_TTY_UNREAD }
+	};
 	err = read_number(c, look, "/port", store_parse_port, &n->port);
 	if (err || n->port < 0)
 		return err;

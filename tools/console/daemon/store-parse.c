@@ -14,6 +14,7 @@
 
 #define PORT_MAX INT32_MAX
 #define RING_REF_MAX (INT64_C(1) << 52)
+#define TTY_MAX (1 << 20)
 #define LIMIT_MAX (INT64_C(1) << 40)
 
 static int64_t parse(const char *s, int base, int64_t min, int64_t max)
@@ -43,6 +44,15 @@ int64_t store_parse_limit(const char *s)
 int64_t store_parse_ring_ref(const char *s)
 {
 	return parse(s, 10, 0, RING_REF_MAX);
+}
+
+long store_parse_tty(const char *s)
+{
+	static const char directory[] = "/dev/pts/";
+
+	if (!s || strncmp(s, directory, strlen(directory)) != 0)
+		return STORE_NO_TTY;
+	return (long)parse(s + strlen(directory), 10, 0, TTY_MAX);
 }
 
 enum store_type store_parse_type(const char *s)

@@ -18,6 +18,9 @@ int64_t store_parse_port(const char *s);     /* decimal, or as in C hexadecimal 
 int64_t store_parse_limit(const char *s);    /* likewise */
 int64_t store_parse_ring_ref(const char *s); /* decimal */
 
+/* N of "/dev/pts/N", at most 2^20; STORE_NO_TTY: it is something else. */
+long store_parse_tty(const char *s);
+
 /* s NULL: there is no such node. */
 enum store_type store_parse_type(const char *s);
 

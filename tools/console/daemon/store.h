@@ -38,9 +38,13 @@ struct store_key {
 	uint64_t cookie;
 };
 
+/* Of store_nodes.tty: it names no pty; it has not been read yet. */
+#define STORE_NO_TTY (-1)
+#define STORE_TTY_UNREAD (-2)
+
 /*
- * The nodes of one console. Strings live until the callback returns. tty is not among
- * them: store_publish() sees to it that the node is right, and a node that others
+ * The nodes of one console. Strings live until the callback returns. Of tty they say
+ * little: store_publish() sees to it that the node is right, and a node that others
  * change comes as a snapshot like any other change.
  */
 struct store_nodes {
@@ -48,10 +52,11 @@ struct store_nodes {
 	bool complete; /* false: only port and type were asked; if it is to be served, the rest follows */
 	int64_t port;  /* the guest's event channel port, 1 to 2^31-1; -1: absent or bad */
 	enum store_type type;
-	int64_t ring_ref;      /* a GFN, 0 to 2^52; -1: absent or bad */
-	int64_t limit;	       /* bytes, 0 to 2^40; -1: absent or bad */
-	const char *name;      /* of the domain; NULL: absent or not asked for */
-	const char *bad;       /* NULL, or a node whose value could not be used, "port" ... */
+	int64_t ring_ref; /* a GFN, 0 to 2^52; -1: absent or bad */
+	int64_t limit;	  /* bytes, 0 to 2^40; -1: absent or bad */
+	long tty;	  /* N, where tty is "/dev/pts/N" at the first look; STORE_NO_TTY, STORE_TTY_UNREAD */
+	const char *name; /* of the domain; NULL: absent or not asked for */
+	const char *bad;  /* NULL, or a node whose value could not be used, "port" ... */
 	const char *bad_value; /* and its value, made printable and cut */
 };
 

@@ -164,8 +164,19 @@ def start_within(host, preparation, *args, incumbent=False, **options):
     return Daemon(host, [script, binary, "-i", *args], "xenconsoled", own_run=True, **options)
 
 
-def within(host, daemon, *argv, check=True):
-    """Run a program in a daemon's mount namespace: its CompletedProcess."""
+def enter(process):
+    """What a command line begins with to run where that process is: its mount namespace and root directory."""
     user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-    return host.command("nsenter", *user, "--mount", "--target", str(daemon.pid), "--", *argv,
-                        check=check)
+    return ["nsenter", *user, "--mount", "--root", "--target", str(process.pid), "--"]
+
+
+def within(host, daemon, *argv, check=True):
+    """Run a program where a daemon is: its CompletedProcess."""
+    return host.command(*enter(daemon), *argv, check=check)
+
+
+def remount(host, daemon, path, options):
+    """Of what was mounted there for this daemon, and never of anything else."""
+    assert os.stat(f"/proc/{daemon.pid}/root{path}").st_dev not in {
+        os.stat(other).st_dev for other in (path, "/", "/dev", "/dev/pts", "/run") if os.path.exists(other)}
+    within(host, daemon, "mount", "-o", f"remount,{options}", path)

@@ -42,7 +42,7 @@ static int set_up(void **unused)
 {
 	(void)unused;
 	pty_init(&pty);
-	assert_int_equal(pty_open(&pty), 0);
+	assert_int_equal(pty_open(&pty, posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)), 0);
 	reader = open(pty.name, O_RDWR | O_NOCTTY | O_NONBLOCK);
 	return reader < 0;
 }

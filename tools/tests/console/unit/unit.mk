@@ -27,6 +27,8 @@ $(BUILD)/$(unit)/test-$1: $(BUILD)/$(unit)/test-$1.o $(call module_objects,$2 $(
 endef
 $(foreach t,$(unit_tests:test-%=%),$(eval $(call unit_test,$t,$(firstword $(subst -, ,$t)))))
 
+# The kernel's ptys are this one's.
+$(BUILD)/$(unit)/test-ttys: ALL_LDFLAGS += -Wl,--wrap=posix_openpt,--wrap=ioctl,--wrap=__ioctl_time64,--wrap=close
 # The heap can be told to fail.
 $(BUILD)/$(unit)/test-logfile-faults: ALL_LDFLAGS += -Wl,--wrap=calloc
 # What a visit does, and whether a share is left, is this one's to say.
@@ -61,7 +63,7 @@ need-cmocka:
 run_test = mkdir -p $(BUILD)/$(unit); $(TEST_ENV) $(unit)/run-test $1 $(BUILD)/$(unit)/$1.log $2
 
 $(unit_tests:%=run-%): run-%: $(BUILD)/$(unit)/%
-	@$(call run_test,$(@:run-%=%),$(abspath $<))
+	@$(call run_test,$(@:run-%=%),'$(abspath $<)')
 
 $(unit_scripts:%=run-%): run-%: $(unit)/%.sh
 	@$(call run_test,$(@:run-%=%),$<)
