@@ -23,6 +23,7 @@
 #include "domains.h"
 #include "hvlog.h"
 #include "incumbent.h"
+#include "keeper.h"
 #include "lock.h"
 #include "notify.h"
 #include "survey.h"
@@ -293,10 +294,10 @@ static int open_all(struct daemon *d)
 	if (!d->env.loop)
 		return failed("make an event loop", -errno, "is memory short?");
 	console_env_init(&d->env);
-	/* From here on each waits for the loop; but see end_signals(). */
 	d->env.ttys = ttys_new();
 	if (!d->env.ttys)
 		return failed("keep a list of ttys", -ENOMEM, "is memory short?");
+	/* From here on each waits for the loop; but see end_signals(). */
 	err = wire_signals(d);
 	if (err)
 		return err;
@@ -313,8 +314,10 @@ static int open_all(struct daemon *d)
 	return 0;
 }
 
-static void close_all(struct daemon *d)
+/* status: of the process */
+static void close_all(struct daemon *d, int status)
 {
+	bool ended;
 	int64_t left = d->env.stopping ? d->env.stop_end - loop_now(d->env.loop) : 0;
 
 	hvlog_fini(&d->hvlog);
@@ -322,12 +325,10 @@ static void close_all(struct daemon *d)
 	domains_free(d->domains);
 	if (d->env.loop)
 		console_env_fini(&d->env);
-	logs_free(d->logs, LOGS_STOP_MS);
+	ended = logs_free(d->logs, LOGS_STOP_MS);
 	evtchn_free(d->env.evtchn);
 	pages_free(d->env.pages);
 	hyper_free(d->env.hyper);
-	notify_fini(&d->notify);
-	loop_free(d->env.loop);
 	/*
 	 * A log writer that a dead disk holds keeps the process from ending, and a descriptor from being closed with it:
 	 * so the lock is let go by hand, when nothing else is held and our pid file cannot be taken for a successor's.
@@ -336,12 +337,12 @@ static void close_all(struct daemon *d)
 		unlink(d->options->pid_file);
 	if (d->lock >= 0)
 		lock_release(d->lock);
-}
 	if (!ended)
 		keeper_let_go(status);
 	notify_fini(&d->notify);
 	loop_free(d->env.loop);
 	ttys_free(d->env.ttys);
+}
 
 int daemon_run(const struct options *o, void (*ready)(void *arg), void *arg)
 {
@@ -359,6 +360,6 @@ int daemon_run(const struct options *o, void (*ready)(void *arg), void *arg)
 		if (err)
 			failed("wait for events", err, "leaving");
 	}
-	close_all(&d);
+	close_all(&d, err ? 1 : 0);
 	return err ? 1 : 0;
 }

@@ -140,12 +140,13 @@ void logs_stop(struct logs *logs)
 	pthread_mutex_unlock(&logs->lock);
 }
 
-void logs_free(struct logs *logs, int ms)
+bool logs_free(struct logs *logs, int ms)
 {
 	pthread_t thread;
+	bool ended;
 
 	if (!logs)
-		return;
+		return true;
 	loop_disarm(logs->loop, &logs->trim);
 	loop_disarm(logs->loop, &logs->expire);
 	logs_stop(logs);
@@ -153,10 +154,12 @@ void logs_free(struct logs *logs, int ms)
 	while (!link_alone(&logs->live))
 		log_free(container_of(logs->live.next, struct log, live));
 	thread = logs->thread;
-	if (await_end(logs)) {
+	ended = await_end(logs);
+	if (ended) {
 		pthread_join(thread, NULL);
 		logs_destroy(logs);
 	} else {
 		pthread_detach(thread); /* it frees logs, should it ever return */
 	}
+	return ended;
 }

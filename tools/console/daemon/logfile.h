@@ -36,9 +36,9 @@ int logs_new(struct logs **logs, struct loop *loop, const char *log_dir, const c
 /*
  * Wait until all is written, ms milliseconds at most, then end the writer; one that a dead
  * disk holds is left behind.  What is not written stays in queue_dir for the next
- * daemon.  Logs are closed, and streams freed that have not been.  NULL is fine.
+ * daemon.  Logs are closed, and streams freed that have not been.  NULL is fine.  False: it is left behind.
  */
-void logs_free(struct logs *logs, int ms);
+bool logs_free(struct logs *logs, int ms);
 
 /* The daemon stops: output that waits for a name is left to the next one, who will know it. */
 void logs_stop(struct logs *logs);

@@ -16,6 +16,7 @@
 
 #include "daemon.h"
 #include "diag.h"
+#include "keeper.h"
 #include "lock.h"
 #include "oneshot.h"
 #include "options.h"
@@ -129,5 +130,6 @@ int main(int argc, char **argv)
 		return oneshot_run(&o);
 	if (!o.interactive)
 		return detach(&o, level);
+	keeper_start();
 	return daemon_run(&o, nothing, NULL);
 }

@@ -10,10 +10,11 @@ import resource
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
-from faultlib import SILENT, STALLED, Endless, Faults, start_within, within
+from faultlib import SILENT, STALLED, Endless, Faults, remount, start_within, within
 from helpers import (PATIENCE, Reader, converse, log_is, logged, numbered, report, same,
                      serve, settle, tty_of, until)
 
@@ -187,6 +188,30 @@ def test_replaced_while_the_disk_is_dead(host, number):
         assert daemon.wait(PATIENCE) == 0
 
 
+def test_systemd_does_not_wait_for_a_dead_disk(host):
+    """The service's main process ends, and with it the service, when the daemon has let go of all."""
+    with Faults(host) as faults:
+        no_leaks = f"{faults.env['ASAN_OPTIONS']}:detect_leaks=0"
+        service = host.start_daemon("--log=guest", env={**faults.env, "ASAN_OPTIONS": no_leaks,
+                                                        "NOTIFY_SOCKET": f"{host.dir}/nobody-listens"})
+        main = Path(f"/proc/{service.pid}/task/{service.pid}")
+        until(lambda: (main / "comm").read_text() == "xenconsole-keep\n", "the daemon")
+        daemon = host.adopt(int((main / "children").read_text()))
+        domain = host.create(name="web")
+        guest = domain.guest()
+        tty_of(daemon, domain)
+        faults.disk(STALLED)
+        guest.lines(100)
+        until(lambda: faults.stalled, "a write to be stuck")
+        with Endless(daemon, "log-writer"):
+            service.signal(signal.SIGUSR2)
+            assert service.wait(PATIENCE) == 0
+            assert daemon.running()
+            host.start_daemon("--log=guest")
+            log_is(host, "web", numbered(100))
+        until(lambda: not daemon.running(), "the daemon to end at last")
+
+
 def test_file_size_limit(host):
     """What ulimit -f does: no signal ends the daemon, and when there is room the log goes on."""
     daemon, domain, guest = serve(host, "--log=guest", name="web", guest={"chunk": 512})
@@ -218,7 +243,7 @@ def test_full_file_system(host):
     since = now()
     flood(guest)
     until(lambda: report(daemon, domain)["log_dropped"] > 0, "a full queue")
-    within(host, daemon, "mount", "-o", "remount,size=4m", "/run/logs")
+    remount(host, daemon, "/run/logs", "size=4m")
     until(lambda: report(daemon, domain)["queue"] == 0, "the queue to be written")
     log = "/run/logs/guest-web.log"
     count = resume(lambda: content(host, daemon, log), guest, 8000)
@@ -238,7 +263,7 @@ def test_read_only(host):
     guest.lines(1000)
     guest.flush(PATIENCE)
     until(lambda: lines_about(daemon, "Read-only"), "it to be said")
-    within(host, daemon, "mount", "-o", "remount,rw", "/run/logs")
+    remount(host, daemon, "/run/logs", "rw")
     until(lambda: content(host, daemon, "/run/logs/guest-web.log") == numbered(1000), "the log")
     until(lambda: lines_about(daemon, "written again"), "the end to be said")
     assert len(lines_about(daemon, "/run/logs")) == 2, daemon.output
