@@ -6,7 +6,11 @@
 
 hotplug := tools/hotplug
 
-SUBSTITUTED += libexecdir SYSTEMD_REQUIRES DEFAULTS_DIR
+SUBSTITUTED += libexecdir SYSTEMD_REQUIRES DEFAULTS_DIR LOG_MOUNTS
+
+# What systemd calls the log directory and those above it, where they are mounted.
+LOG_MOUNTS = $(shell echo '$(LOG_DIR)' | sed 's/-/\\\\x2d/g' | \
+	awk -F/ '{ for (i = 2; i <= NF; i++) { path = path (i > 2 ? "-" : "") $$i; print path ".mount" } }')
 
 # FILE:DIRECTORY:NAME:MODE, FILE without its .in
 helper_file := xenconsoled-helper:$(libexecdir)/xenconsoled:helper:755

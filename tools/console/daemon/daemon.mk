@@ -21,8 +21,10 @@ $(BUILD)/xenconsoled: $(daemon_objects)
 .PHONY: install-daemon uninstall-daemon
 install: install-daemon
 install-daemon: $(BUILD)/xenconsoled
-	install -d $(DESTDIR)$(sbindir) $(DESTDIR)$(LOG_DIR)
+	install -d $(DESTDIR)$(sbindir)
 	install -m 755 $< $(DESTDIR)$(sbindir)/xenconsoled
+	[ -d $(DESTDIR)$(LOG_DIR) ] || install -d $(DESTDIR)$(LOG_DIR) || \
+		echo "$(LOG_DIR) cannot be made here: the service makes it when it starts"
 
 # Logs are the administrator's: their directory goes only if it is empty.
 uninstall: uninstall-daemon

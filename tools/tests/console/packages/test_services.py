@@ -183,7 +183,7 @@ def test_sysv_script_elsewhere_than_in_a_dom0(sysv):
 
 
 @pytest.mark.parametrize("setting, names", [
-    ("XENCONSOLED_TRACE=gest", "none, guest, hv, all"),
+    ('XENCONSOLED_ARGS="--timestamp=gest"', "none, guest, hv, all"),
     ("XENCONSOLED_LOG_DIR=var/log", "absolute path"),
     ('XENCONSOLED_ARGS="--overflow-data=kep"', "discard, keep"),
     ('XENCONSOLED_ARGS="--no-such-option"', "xenconsoled --help"),
@@ -198,6 +198,46 @@ def test_a_wrong_setting_is_one_line_and_ends_nothing(sysv, setting, names):
     (line,) = done.stdout.strip().split("\n")
     assert setting.split("=")[0] in line and names in line
     assert is_ours(dom0) == pid
+
+
+def test_a_trace_that_xens_own_daemon_ignores(sysv):
+    """Old samples name a file there: consoles are served, and it is said what is wrong."""
+    dom0 = sysv
+    dom0.file(SETTINGS).write_text("XENCONSOLED_TRACE=/var/log/xen/trace\n")
+    said = dom0.inside(SCRIPT, "start").stdout
+    (line,) = [line for line in said.split("\n") if "/var/log/xen/trace" in line]
+    assert "XENCONSOLED_TRACE" in line and "none, guest, hv, all" in line and "nothing is logged" in line
+    is_ours(dom0)
+    assert dom0.inside(DAEMON, "--log=/var/log/xen/trace", "--version", check=False).returncode == 22
+
+
+def test_another_run_directory(sysv):
+    """Whatever the settings say by now, the daemon that runs is found."""
+    dom0 = sysv
+    dom0.file(SETTINGS).write_text('XENCONSOLED_TRACE=guest\nXENCONSOLED_ARGS="--run-dir=/run/elsewhere"\n')
+    dom0.inside(SCRIPT, "start")
+    first = is_ours(dom0)
+    assert str(first) in dom0.inside(SCRIPT, "status").stdout
+    domain = serves(dom0, "one")
+    dom0.inside(SCRIPT, "restart")
+    assert is_ours(dom0) != first
+    until(lambda: domain.console().bound, "it to be served again")
+    domain.spoken.print("still\n")
+    until(lambda: dom0.guest_log("one").endswith(b"still\n"), "its log")
+    assert drops(domain) == 0
+    reloads(dom0, domain)
+    dom0.file(SETTINGS).write_text('XENCONSOLED_ARGS="--no-such-option"\n')
+    dom0.inside(SCRIPT, "stop")
+    assert not domain.console().connected and not dom0.processes("xenconsoled")
+
+
+def test_an_installation_leaves_a_log_directory_as_it_is(compiled):
+    place = fresh("log-directory")
+    logs = place / "var/log/xen/console"
+    logs.mkdir(parents=True)
+    logs.chmod(0o2770)
+    sh(f"make -s install DESTDIR='{place}'", cwd=compiled)
+    assert logs.stat().st_mode & 0o7777 == 0o2770
 
 
 def test_a_daemon_that_cannot_start_leaves_no_guest_waiting(sysv):

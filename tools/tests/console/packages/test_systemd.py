@@ -21,12 +21,12 @@ sys.path.insert(0, str(XEN))
 
 from machine import Machine  # noqa: E402
 
-STEPS = ("boot start list sandbox reload rotation restart crash hang wrong put-right log-dir exhaustion started stop "
+STEPS = ("boot start list sandbox reload rotation restart restarts crash main-process hang wrong put-right log-dir dead-disk other-disk exhaustion started stop "
          "stop-start xen-utils upgrade next-xen this-xen removal").split()
 # Where it is the emulation that is slow, a start takes longer than the unit allows.
 BUSY_HOST = r"[Service]\nTimeoutStartSec=10min\nTimeoutStopSec=10min\nWatchdogSec=10min\n"
 SECONDS = 2400  # in all, at most: ten times what it takes on an idle machine
-MODULES = ["virtio_blk", "crc32c_generic", "ext4"]
+MODULES = ["virtio_blk", "crc32c_generic", "ext4", "loop"]
 # What a dom0 without network, disks and people can boot without, which is slow under emulation.
 MASKED = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
     getty@.service serial-getty@.service systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket

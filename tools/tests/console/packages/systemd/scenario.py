@@ -6,6 +6,7 @@ taken back say for each step what became of the guest. usage: scenario.py DIR"""
 
 import contextlib
 import ctypes
+import glob
 import os
 import re
 import signal
@@ -24,8 +25,10 @@ UNIT = "xenconsoled.service"
 SETTINGS = "/etc/default/xenconsoled"
 LOG_DIR = "/var/log/xen/console"
 DAEMON = "/usr/lib/xen-4.17/bin/xenconsoled"
+HELPER = "/usr/libexec/xenconsoled/helper"
 DROP_IN = f"/run/systemd/system/{UNIT}.d/step.conf"
 PACKAGES = "/packages"
+DAC_OVERRIDE = 1 << 1
 SECONDS = 180  # everything is slow under emulation, and more so on a busy host
 
 
@@ -38,7 +41,16 @@ def shown(name, unit=UNIT):
 
 
 def pid():
-    return int(shown("MainPID"))
+    """The daemon's; 0: none runs. The unit's main process is its parent."""
+    return int(xenhost.run(HELPER, "pid")[1] or 0)
+
+
+def daemons():
+    found = []
+    for comm in glob.glob("/proc/[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            found += [int(comm.split("/")[2])] if xenhost.file_text(comm) == "xenconsoled\n" else []
+    return found
 
 
 def active():
@@ -123,14 +135,13 @@ class Scenario:
 
     def new_pid(self, name, old):
         self.check(f"{name}-another-process", wait(lambda: active() and pid() not in (0, old), SECONDS),
-                   f"{old}, then {shown('MainPID')}, {shown('ActiveState')}")
+                   f"{old}, then {pid()}, {shown('ActiveState')}")
 
     def boot(self):
         self.report.need("boot-active", wait(active, SECONDS), systemctl("status", UNIT)[1])
         self.check("boot-after-xen-service", shown("ActiveState", "xen.service") == "active")
         self.check("boot-daemon-is-ours", os.readlink(f"/proc/{pid()}/exe") == DAEMON)
-        status, text = xenhost.run("pidof", "xenconsoled")
-        self.check("boot-one-daemon", status == 0 and text.split() == [str(pid())], text)
+        self.check("boot-one-daemon", daemons() == [pid()], daemons())
         self.check("boot-modes", (mode("/run/xen"), mode(LOG_DIR)) == (0o700, 0o750), f"{mode('/run/xen'):o} {mode(LOG_DIR):o}")
         self.check("boot-status-says-0", shown("StatusText") == "Serving 0 consoles", shown("StatusText"))
 
@@ -160,7 +171,7 @@ class Scenario:
         self.report.note(found[0] if found else text)
         with open(f"/proc/{pid()}/status", encoding="ascii") as file:
             status = dict(re.findall(r"^(\w+):\s*(.*)$", file.read(), re.M))
-        for name, value in (("CapEff", "0" * 16), ("CapBnd", "0" * 16), ("NoNewPrivs", "1"), ("Seccomp", "2")):
+        for name, value in (("CapEff", f"{DAC_OVERRIDE:016x}"), ("CapBnd", f"{DAC_OVERRIDE:016x}"), ("NoNewPrivs", "1"), ("Seccomp", "2")):
             self.check(f"sandbox-{name}", status.get(name) == value, status.get(name))
         journal = xenhost.run("journalctl", "--no-pager", "-u", UNIT, "-p", "warning")[1]
         self.check("sandbox-no-complaint", not re.search(r"EPERM|not permitted|denied", journal, re.I), journal[-500:])
@@ -175,6 +186,9 @@ class Scenario:
         self.check("reload-same-process", wait(active, SECONDS) and pid() == old)
         self.goes_on("reload")
         self.set_aside(".1")
+        with open(self.guest.log, "wb"):  # as logrotate's create makes it
+            os.chown(self.guest.log, 1, 1)
+            os.chmod(self.guest.log, 0o640)
         systemctl("reload", UNIT)
         self.check("reload-log-is-opened-anew", wait(lambda: "\n" in self.guest.log_text(), SECONDS))
         self.served("rotation")
@@ -185,11 +199,21 @@ class Scenario:
         self.new_pid("restart", old)
         self.served("restart")
 
+    def restarts(self):
+        """An administrator's are not counted as if it had failed."""
+        refused = [number for number in range(6) if systemctl("restart", UNIT)[0] != 0]
+        self.check("restarts-are-not-refused", not refused, refused)
+        self.served("restarts")
+
     def crash(self):
         old = pid()
         os.kill(old, signal.SIGSEGV)
         self.new_pid("crash", old)
         self.served("crash")
+        old = pid()
+        os.kill(int(shown("MainPID")), signal.SIGKILL)
+        self.new_pid("main-process", old)
+        self.served("main-process")
         with open(f"{LOG_DIR}/hypervisor.log", encoding="latin-1") as file:
             began = file.read().count("Xen version ")
         self.check("crash-xen-is-not-logged-again", began == 1, f"its beginning is there {began} times")
@@ -206,19 +230,25 @@ class Scenario:
         self.served("hang")
 
     def wrong_setting(self):
-        settings("XENCONSOLED_TRACE=gest\n")
+        settings("XENCONSOLED_TRACE=/var/log/xen/trace\n")
+        self.check("wrong-trace-starts", systemctl("restart", UNIT)[0] == 0)
+        self.check("wrong-trace-is-said", wait(lambda: re.search(
+            r"/var/log/xen/trace.*XENCONSOLED_TRACE.*none, guest, hv, all", systemctl("status", UNIT)[1]), SECONDS))
+        settings("XENCONSOLED_ARGS=--overflow-data=kep\n")
         self.check("wrong-fails", systemctl("restart", UNIT)[0] != 0)
         self.check("wrong-is-failed", shown("ActiveState") == "failed" and shown("ExecMainStatus") == "22",
                    f"{shown('ActiveState')} {shown('ExecMainStatus')}")
 
         def said():
             status = systemctl("status", UNIT)[1]
-            return [line for line in status.split("\n") if "gest" in line and "xenconsoled[" in line]
+            return [line for line in status.split("\n") if "=kep" in line and "[" in line]
 
         lines = wait(said, SECONDS) or []
-        self.check("wrong-one-line-says-why", len(lines) == 1 and "XENCONSOLED_TRACE" in lines[0]
-                   and "none, guest, hv, all" in lines[0], lines)
+        self.check("wrong-one-line-says-why", len(lines) == 1 and "XENCONSOLED_ARGS" in lines[0]
+                   and "discard, keep" in lines[0], lines)
         self.told("wrong")
+        for _ in range(6):
+            systemctl("restart", UNIT)
         settings("")
         self.check("wrong-put-right", systemctl("start", UNIT)[0] == 0)
         self.served("put-right")
@@ -244,6 +274,34 @@ class Scenario:
         settings("")
         self.check("log-dir-put-back", systemctl("restart", UNIT)[0] == 0)
         self.served("log-dir")
+
+    def dead_disk(self):
+        """It holds the log writer, and so the process, but not the successor. systemd would wait ten minutes here."""
+        place = f"{LOG_DIR}/disk"
+        status, text = xenhost.run("sh", "-ec", f"truncate -s 16M /disk; mke2fs -q -t ext4 /disk; mkdir {place};"
+                                   f" mount -o loop /disk {place}")
+        self.report.need("dead-disk-is-mounted", status == 0, text)
+        settings(f"XENCONSOLED_LOG_DIR={place}\n")
+        systemctl("restart", UNIT)
+        self.set_aside(".3")
+        self.earlier.append(f"{place}/{os.path.basename(self.guest.log)}")
+        self.check("dead-disk-is-used", wait(lambda: xenhost.file_text(self.earlier[-1]), SECONDS))
+        old = pid()
+        xenhost.run("fsfreeze", "-f", place)
+
+        def held():
+            return " D " in xenhost.run("sh", "-c", f"cat /proc/{old}/task/*/stat")[1]
+
+        self.check("dead-disk-holds-the-writer", wait(held, SECONDS))
+        self.check("dead-disk-restart-ends", systemctl("restart", UNIT)[0] == 0)
+        self.new_pid("dead-disk", old)
+        self.check("dead-disk-still-holds-it", os.path.exists(f"/proc/{old}/task"))
+        self.check("dead-disk-is-served", wait(lambda: shown("StatusText") == "Serving 1 console", SECONDS))
+        xenhost.run("fsfreeze", "-u", place)
+        self.served("dead-disk")
+        settings("")
+        self.check("dead-disk-put-back", systemctl("restart", UNIT)[0] == 0)
+        self.served("other-disk")
 
     def exhaustion(self):
         systemctl("reset-failed", UNIT)
@@ -277,7 +335,7 @@ class Scenario:
         self.check("xen-utils-start-ends", systemctl("start", "xen.service")[0] == 0)
         self.new_pid("xen-utils", old)
         text = xenhost.run("pidof", "xenconsoled")[1]
-        self.check("xen-utils-one-daemon", wait(lambda: xenhost.run("pidof", "xenconsoled")[1].split() == [str(pid())], SECONDS), text)
+        self.check("xen-utils-one-daemon", wait(lambda: daemons() == [pid()], SECONDS), text)
         self.served("xen-utils")
 
     def dpkg(self, name, *arguments):
@@ -315,8 +373,8 @@ class Scenario:
         self.served("removal")
 
     def run(self):
-        for step in (self.boot, self.start, self.list, self.sandbox, self.reload, self.restart, self.crash, self.hang,
-                     self.wrong_setting, self.log_dir, self.exhaustion, self.stop, self.xen_utils, self.upgrade,
+        for step in (self.boot, self.start, self.list, self.sandbox, self.reload, self.restart, self.restarts, self.crash, self.hang,
+                     self.wrong_setting, self.log_dir, self.dead_disk, self.exhaustion, self.stop, self.xen_utils, self.upgrade,
                      self.next_xen, self.removal):
             self.report.step(step.__name__)
             step()
