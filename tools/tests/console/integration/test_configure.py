@@ -2,6 +2,7 @@
 """./configure --host: nothing of the building machine says anything of the one that the daemon is for. And where it
 is run."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -91,3 +92,17 @@ def test_a_gitignore_that_is_there(configure):
     subprocess.run(["make", "distclean"], cwd=configure.place, check=True, capture_output=True)
     assert (configure.place / ".gitignore").read_text() == "mine\n"
     assert not (configure.place / "Makefile").exists()
+
+
+def test_the_units_are_the_same_wherever_they_are_built(configure):
+    """What they require is not looked for here; and they wait for whatever the log directory is mounted on, as systemd
+    calls it."""
+    status, said, _ = configure("--with-initsystem=systemd", "--with-log-dir=/srv/my-logs/xen")
+    assert status == 0, said
+    subprocess.run(["make", "-s", "hotplug"], cwd=configure.place, env=os.environ | {"MAKEFLAGS": ""}, check=True,
+                   capture_output=True)
+    unit, = configure.place.glob("build/**/xenconsoled.service")
+    (requires,) = re.findall(r"^Requires=(.*)", unit.read_text(), re.M)
+    (after,) = re.findall(r"^After=(.*)", unit.read_text(), re.M)
+    assert requires == "proc-xen.mount xenstored.service"
+    assert {"srv.mount", r"srv-my\x2dlogs.mount", r"srv-my\x2dlogs-xen.mount"} < set(after.split())

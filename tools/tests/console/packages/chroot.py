@@ -85,7 +85,7 @@ def _minimal(directory):
 # The systems that a chroot and a machine begin with: what is installed beyond a minimal Debian, and
 # what is only downloaded. Without an init system invoke-rc.d would start nothing.
 BASES = {
-    "base": (["sysvinit-core", "xen-utils-4.17", "xenstore-utils", "logrotate"],
+    "base": (["sysvinit-core", "xen-utils-4.17", "xenstore-utils", "logrotate", "rpm"],
              ["xen-utils-4.17", "openrc", "libeinfo1", "librc1"]),
     "systemd-base": (["systemd-sysv", "udev", "kmod", "procps", "python3", "xen-utils-4.17", "xenstore-utils"], []),
 }
@@ -194,7 +194,7 @@ class Dom0(Host):
     def start_store(self):
         """xenstored, in the chroot, so that the init script finds it running."""
         self.store = Process(self, self.chrooted(
-            "env", f"LD_PRELOAD={BUILD / 'lib/xsd-preload.so'}", XEN_BIN / "xenstored", "-N",
+            "env", f"LD_PRELOAD={BUILD / 'lib/paths-preload.so'}", XEN_BIN / "xenstored", "-N",
             "--pid-file", "/run/xenstore.pid"), "xenstored")
         wait_for(lambda: self.command("xenstore-ls", "/", deadline=60) or True, PATIENCE,
                  lambda: f"xenstored: {self.store.output}")
