@@ -58,18 +58,18 @@ lint-libc: $(BUILD)/xenconsoled
 
 # ---- the source archive ---------------------------------------------------
 
-# All of the project's files and the configure made from them, in DIST: the same
-# bytes from the same commit, whoever makes it where, with git or from an archive.
+# All of the project's files in DIST, and nothing made: the same bytes from the same
+# commit, whoever makes it where, with git or from an archive, and with which autoconf.
 # SOURCE_DATE_EPOCH sets another date than the commit's.
 DIST = $(CONFIG)
 version = $(shell sed -n 's/^AC_INIT(\[xenconsoled\], \[\(.*\)\])/\1/p' configure.ac)
 archive = xenconsoled-$(version)
 
 .PHONY: dist distcheck check-outside
-dist: configure
+dist:
 	date=$${SOURCE_DATE_EPOCH:-$$({ [ -e .git ] && git -c safe.directory="$$PWD" log -1 --format=%ct; } || \
 		stat -c %Y CHANGES)}; \
-	{ .ci/files; echo configure; } | tar -cf - --transform='s,^,$(archive)/,' --owner=0 --group=0 \
+	.ci/files --tracked | tar -cf - --transform='s,^,$(archive)/,' --owner=0 --group=0 \
 		--numeric-owner --mode=u=rwX,go=rX --format=gnu --mtime=@$$date --verbatim-files-from -T - | \
 		gzip -9n >$(DIST)/$(archive).tar.gz
 	@echo "$(archive).tar.gz: $$(tar -tzf $(DIST)/$(archive).tar.gz | wc -l) files"

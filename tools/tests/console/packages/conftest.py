@@ -51,6 +51,7 @@ def source(archive):
     place = fresh("source")
     sh(f"tar -xzf '{archive}' -C '{place}'")
     (tree,) = place.iterdir()
+    sh("autoconf", cwd=tree)
     return tree
 
 
