@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A plugin of pytest, with pytest-rerunfailures: what failed and then passed is unsteady.
+"""A plugin of pytest, with pytest-rerunfailures: what failed and then passed is unsteady, what is skipped has failed.
 
-$UNSTEADY names a directory. Each such test has a file there with what its first failure said.
+$UNSTEADY names a directory. Each unsteady test has a file there with what its first failure said. Tests may be skipped
+only where NO_SKIPS is not set.
 """
 
 import os
 import re
 from pathlib import Path
+
+import pytest
 
 
 class Unsteady:
@@ -21,6 +24,14 @@ class Unsteady:
             kept.write_text(f"{report.nodeid}: {report.when}\n{report.longreprtext}\n{sections}", errors="replace")
         elif report.failed:  # each time
             kept.unlink(missing_ok=True)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    report = (yield).get_result()
+    if report.skipped and not hasattr(report, "wasxfail") and "NO_SKIPS" in os.environ:
+        report.outcome = "failed"
+        report.longrepr = f"in CI nothing is skipped: {report.longrepr[-1]}"
 
 
 def pytest_configure(config):

@@ -24,17 +24,17 @@ HOST_xenguest := xenguest xenguest-command xenguest-output
 
 HOST_CORE_OBJECTS := $(HOST_CORE:%=$(HOST_OBJ)/%.o)
 HOST_TOOL_OBJECTS := $(foreach t,$(HOST_TOOLS),$(HOST_$t:%=$(HOST_OBJ)/%.o))
-HOST_OBJECTS := $(HOST_CORE_OBJECTS) $(HOST_TOOL_OBJECTS) $(HOST_OBJ)/xsd-preload.o $(HOST_OBJ)/domid-preload.o \
+HOST_OBJECTS := $(HOST_CORE_OBJECTS) $(HOST_TOOL_OBJECTS) $(HOST_OBJ)/paths-preload.o $(HOST_OBJ)/domid-preload.o \
 	$(foreach l,$(HOST_LIBRARIES),$(HOST_OBJ)/$(HOST_SOURCE_$l).o)
 OBJECTS += $(HOST_OBJECTS)
 
 $(HOST_OBJECTS) $(HOST_LIB)/%: SAN_FLAGS :=
 $(HOST_OBJECTS): ALL_CFLAGS += -fPIC
 # It defines open(), which fortification makes an inline function.
-$(HOST_OBJ)/xsd-preload.o: FORTIFY := -U_FORTIFY_SOURCE
+$(HOST_OBJ)/paths-preload.o: FORTIFY := -U_FORTIFY_SOURCE
 
 .PHONY: host
-host: $(HOST_LIBRARIES:%=$(HOST_LIB)/%.so) $(HOST_LIB)/xsd-preload.so $(HOST_LIB)/domid-preload.so \
+host: $(HOST_LIBRARIES:%=$(HOST_LIB)/%.so) $(HOST_LIB)/paths-preload.so $(HOST_LIB)/domid-preload.so \
 	$(HOST_TOOLS:%=$(HOST_BIN)/%)
 
 HOST_LINK = $(CC) $(ALL_CFLAGS) $(LDFLAGS)
@@ -44,7 +44,7 @@ $(HOST_LIB)/libstandin.so: $(HOST_CORE_OBJECTS)
 	mkdir -p $(@D)
 	$(HOST_LINK) -shared -Wl,-soname,libstandin.so -o $@ $(filter %.o,$^)
 
-$(HOST_LIB)/xsd-preload.so: $(HOST_OBJ)/xsd-preload.o $(HOST_LIB)/libstandin.so
+$(HOST_LIB)/paths-preload.so: $(HOST_OBJ)/paths-preload.o $(HOST_LIB)/libstandin.so
 	@echo "  LD  $@"
 	$(HOST_LINK) -shared -o $@ $< -L$(HOST_LIB) -lstandin '-Wl,-rpath,$$ORIGIN'
 

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,8 +20,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "integration"))
 
+import hostlib  # noqa: E402
 from hostlib import (BUILD, CONNECTED, DISCONNECTED, Host, HostError, OUT_SIZE,  # noqa: E402
-                     guest_line, wait_for)
+                     can_unshare, guest_line, mount_namespace, wait_for)
 
 PYTHON = "/usr/bin/python3"
 
@@ -225,12 +227,26 @@ def test_nothing_outlives_its_host():
     os.close(its_end)
 
 
-def test_without_root():
-    """All of it as nobody, in a user namespace."""
+@pytest.fixture
+def readable():
+    """The tests' modules and what was built for them, where everybody can read it."""
+    with tempfile.TemporaryDirectory(prefix="xenhost-readable.", dir="/tmp") as place:
+        os.chmod(place, 0o755)
+        shutil.copytree(Path(__file__).parent.parent / "integration", Path(place) / "tools/tests/console/integration")
+        shutil.copytree(BUILD, Path(place) / "host")
+        (Path(place) / "tmp").mkdir()
+        (Path(place) / "tmp").chmod(0o1777)
+        yield Path(place)
+
+
+def test_without_root(readable):
+    """All of it as nobody, in a user namespace, wherever the tree is."""
     if os.geteuid():
         pytest.skip("is run without root already")
+    if not can_unshare("-Urm"):
+        pytest.skip("users may make no mount namespace here")
     code = (f"import os, sys\nos.setgroups([])\nos.setgid(65534)\nos.setuid(65534)\n"
-            f"sys.path.insert(0, {str(Path(__file__).parent.parent / 'integration')!r})\n"
+            f"sys.path.insert(0, {str(readable / 'tools/tests/console/integration')!r})\n"
             "from hostlib import Host, wait_for\n"
             "with Host() as host:\n"
             "    daemon = host.start_incumbent()\n"
@@ -239,8 +255,25 @@ def test_without_root():
             "    domain.guest().print('hello')\n"
             "    client = domain.client()\n"
             "    client.expect('hello')\n")
-    done = subprocess.run([PYTHON, "-B", "-c", code], capture_output=True, text=True)
+    done = subprocess.run([PYTHON, "-B", "-c", code], capture_output=True, text=True, cwd=readable,
+                          env={**os.environ, "HOST_BUILD": str(readable / "host"), "TMPDIR": str(readable / "tmp")})
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("namespace", [True, False])
+def test_run_is_the_hosts_own(monkeypatch, namespace):
+    """Of this machine's /run no program sees or touches anything: two hosts have the same domids."""
+    if namespace and not mount_namespace():
+        pytest.skip("there is no mount namespace to be had")
+    if not namespace:
+        monkeypatch.setattr(hostlib, "mount_namespace", lambda: None)
+    with Host() as host:
+        daemon = host.start_incumbent()
+        domain = host.create(name="web")
+        daemon.ready(domain)
+        client = domain.client()
+        wait_for((host.run / "lock/xenconsole.1").exists, 30, "xenconsole's lock")
+        assert client.running()
 
 
 # -- event channels --------------------------------------------------------------------------------

@@ -3,8 +3,8 @@
 
 host    a stand-in Xen host with its own xenstored, gone when the test ends
 
-Tests that measure (instructions, system calls, memory, or under valgrind) are marked `cost`: their
-figures mean nothing with a sanitizer in the daemon, which valgrind cannot run either. The Makefile
+Tests that measure (instructions, system calls, memory, or under valgrind) or look into the program's
+file are marked `cost`: their figures mean nothing with a sanitizer in the daemon, which valgrind cannot run either. The Makefile
 runs them in the plain build and deselects them where SAN is set, and so it does with the thread
 sanitizer and those marked `malloc`, which let the daemon run out of memory.
 """
@@ -20,7 +20,7 @@ from hostlib import Daemon, Host, Timeout
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "cost: measures the daemon; for the plain build only")
+    config.addinivalue_line("markers", "cost: measures the daemon, or looks into its file; for the plain build only")
     config.addinivalue_line("markers", "malloc: stands between the daemon and its malloc(), where the"
                             " thread sanitizer wants to be")
 

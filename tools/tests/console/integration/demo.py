@@ -70,7 +70,7 @@ def lines_of(host, name):
 
 
 def stand_by(daemon, domain):
-    until(lambda: domain.console().bound and domain.console().tty in daemon.fds().values(),
+    until(lambda: domain.console().bound and daemon.has_open(domain.console().tty),
           lambda: f"{domain} to be served: {daemon.output}")
 
 

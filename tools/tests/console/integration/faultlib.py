@@ -22,7 +22,9 @@ import struct
 import time
 from pathlib import Path
 
-from hostlib import BUILD, XENCONSOLED, Daemon, distribution
+import pytest
+
+from hostlib import BUILD, XENCONSOLED, Daemon, can_unshare, distribution, mount_namespace
 
 MEMORY, DESCRIPTOR, THREAD = range(3)
 FOR_EVER = 0
@@ -153,15 +155,23 @@ class Endless:
         self._ptrace(self.DETACH, 0)
 
 
+def need_unshare(*flags):
+    """Skips a test where there are no such namespaces."""
+    if not can_unshare(*flags):
+        pytest.skip(f"unshare {' '.join(flags)} is not permitted: root needs CAP_SYS_ADMIN and a root directory that"
+                    " is a mount point, others a user namespace")
+
+
 def start_within(host, preparation, *args, incumbent=False, **options):
     """A daemon, with args alone, for which sh first runs preparation in its private mount namespace,
     where this host's run/ is /run already."""
+    if "mount" in preparation:
+        need_unshare(mount_namespace() or "-m")
     host._started += 1
     script = host.dir / f"start.{host._started}"
     script.write_text(f'#!/bin/sh\nset -e\n{preparation}\nexec "$@"\n')
-    script.chmod(0o755)
     binary = distribution("xenconsoled") if incumbent else XENCONSOLED
-    return Daemon(host, [script, binary, "-i", *args], "xenconsoled", own_run=True, **options)
+    return Daemon(host, ["sh", script, binary, "-i", *args], "xenconsoled", own_run=True, **options)
 
 
 def enter(process):

@@ -49,7 +49,7 @@ def tty_of(daemon, domain, console=0):
         info, tty = c.info(), c.tty
         held = info["status"] == "interdomain" and info["pins"] >= 1
         a_pty = (tty or "").startswith("/dev/pts/")  # not what somebody hostile has written there
-        return tty if held and a_pty and tty in daemon.fds().values() else None
+        return tty if held and a_pty and daemon.has_open(tty) else None
 
     return until(served, lambda: f"{domain} to be served; tty {c.tty!r}, {c.info()}; {condition(daemon)}")
 

@@ -21,7 +21,8 @@ Nothing here sleeps and hopes: whatever takes time is waited for with wait_for()
 Environment: BUILD         the build directory (default build): host/ and xenconsoled are in it
              HOST_BUILD    another place for host/, with the stand-in host's lib/ and bin/
              XENCONSOLED   another daemon to test
-             HOST_TMPDIR   where hosts' directories go (default /dev/shm)
+             HOST_TMPDIR   where hosts' directories go (default /dev/shm, or, where less than 256 MiB are free
+                           there, TMPDIR, which is slower)
              HOST_KEEP     if set, they are kept
 """
 
@@ -97,10 +98,28 @@ def wait_for(predicate, deadline, what, interval=0.01):
 
 
 @functools.lru_cache(None)
-def _unshare_flags():
-    """A mount namespace, within a user namespace unless we may mount without."""
-    may = subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
-    return "-m" if may else "-Urm"
+def can_unshare(*flags):
+    """Whether such namespaces are to be had."""
+    return subprocess.run(["unshare", *flags, "true"], capture_output=True).returncode == 0
+
+
+def mount_namespace():
+    """unshare's flag for one, within a user namespace unless we may mount without; None: there is none to be had."""
+    return next((flag for flag in ("-m", "-Urm") if can_unshare(flag)), None)
+
+
+def may_administrate():
+    """CAP_SYS_ADMIN, which root may lack in a container."""
+    return bool(int(Path("/proc/self/status").read_text().split("CapEff:")[1].split()[0], 16) >> 21 & 1)
+
+
+@functools.lru_cache(None)
+def place_for_hosts():
+    try:
+        room = os.statvfs("/dev/shm")
+    except FileNotFoundError:
+        return tempfile.gettempdir()
+    return "/dev/shm" if room.f_bavail * room.f_frsize >= 256 << 20 else tempfile.gettempdir()
 
 
 class Process:
@@ -198,6 +217,18 @@ class Process:
             except FileNotFoundError:
                 pass
         return found
+
+    def has_open(self, path):
+        """Whether it has this very file open. In a chroot /proc names files as they are called outside."""
+        try:
+            wanted = os.stat(path)
+        except FileNotFoundError:
+            return False
+        for entry in Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.stat(entry), wanted):
+                    return True
+        return False
 
 
 class _Foundling:
@@ -696,7 +727,7 @@ class Host:
         self.store = None
 
     def __enter__(self):
-        base = os.environ.get("HOST_TMPDIR") or "/dev/shm"
+        base = os.environ.get("HOST_TMPDIR") or place_for_hosts()
         self.dir = Path(tempfile.mkdtemp(prefix="xenhost.", dir=base))
         self.log_dir = self.dir / "log"
         self.run = self.dir / "run"
@@ -763,7 +794,10 @@ class Host:
 
     def _enter(self, argv):
         """argv wrapped so that it sees this host's run/ as /run."""
-        return ["unshare", _unshare_flags(), "--", "sh", "-c", 'mount --bind "$0" /run && exec "$@"',
+        if not mount_namespace():
+            return ["sh", "-c", 'LD_PRELOAD="$0${LD_PRELOAD:+ $LD_PRELOAD}" STANDIN_RUN=yes exec "$@"',
+                    str(BUILD / "lib/paths-preload.so"), *(str(a) for a in argv)]
+        return ["unshare", mount_namespace(), "--", "sh", "-c", 'mount --bind "$0" /run && exec "$@"',
                 str(self.run), *(str(a) for a in argv)]
 
     def command(self, *argv, own_run=False, check=True, deadline=60, **options):
@@ -798,7 +832,7 @@ class Host:
         """Start the distribution's xenstored and wait until it answers."""
         self.store = Process(
             self, [distribution("xenstored"), "-N", "--pid-file", self.dir / "store/pid"],
-            "xenstored", env={"LD_PRELOAD": str(BUILD / "lib/xsd-preload.so")})
+            "xenstored", env={"LD_PRELOAD": str(BUILD / "lib/paths-preload.so")})
         wait_for(lambda: self.command("xenstore-ls", "/", deadline=30) or True, 30,
                  lambda: f"xenstored: {self.store.output}")
         return self.store

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from faultlib import DESCRIPTOR, FOR_EVER, MEMORY, THREAD, Faults, start_within, within
+from faultlib import DESCRIPTOR, FOR_EVER, MEMORY, THREAD, Faults, remount, start_within, within
 from helpers import (PATIENCE, Reader, converse, log_is, logged, numbered, report, settle,
                      tty_of, until)
 from hostlib import Host
@@ -209,7 +209,7 @@ def test_no_ptys(host):
     ttys = [report(daemon, domain)["tty"] for domain in domains]
     assert ttys.count("none") == 2
     assert len([line for line in daemon.output.splitlines() if "cannot open a pty" in line]) == 2
-    within(host, daemon, "mount", "-o", "remount,max=10", "/dev/pts")
+    remount(host, daemon, "/dev/pts", "max=10")
     for domain, guest in zip(domains, guests):
         tty = until(lambda: (t := report(daemon, domain)["tty"]) != "none" and t, "a tty")
         until(lambda: domain.console().tty == tty, "it to be published")

@@ -25,7 +25,7 @@ def event_channel(daemon):
     polled = "".join(Path(f"/proc/{daemon.pid}/fdinfo/{fd}").read_text()
                      for fd, what in fds.items() if what == "anon_inode:[eventpoll]")
     fd, = (int(fd) for fd in re.findall(r"^tfd: *(\d+)", polled, re.MULTILINE)
-           if Path(fds[int(fd)]).is_fifo())
+           if Path(f"/proc/{daemon.pid}/fd/{fd}").is_fifo())
     return fd
 
 

@@ -16,7 +16,7 @@ import termios
 
 import pytest
 
-from faultlib import Faults, start_within, within
+from faultlib import Faults, remount, start_within, within
 from helpers import PATIENCE, Reader, numbered, until
 from hostlib import DISCONNECTED, Timeout, wait_for
 
@@ -296,7 +296,7 @@ def test_incumbent_09_full(host, candidate):
     guest.lines(10000)
     guest.flush(PATIENCE)
     until(lambda: "No space left" in daemon.output, "a complaint")
-    within(host, daemon, "mount", "-o", "remount,size=4m", "/run/small")
+    remount(host, daemon, "/run/small", "size=4m")
     guest.print("room again\n")
     log = "/run/small/guest-web.log"
     until(lambda: b"room again\n" in content(host, daemon, log) or guest.print("room again\n"),
@@ -318,7 +318,7 @@ def test_incumbent_09_read_only(host, candidate):
     guest.print("early\n")
     with Reader(domain.console().tty) as reader:
         reader.expect("early\n")
-    within(host, daemon, "mount", "-o", "remount,rw", "/run/ro")
+    remount(host, daemon, "/run/ro", "rw")
     candidate.judge(lambda: content(host, daemon, "/run/ro/guest-web.log").endswith(b"late\n")
                     or guest.print("late\n"), "the log")
 

@@ -431,7 +431,7 @@ def test_domid_reused_while_the_old_console_drains(host):
         assert reader.take(len(text)) == text
     converse(host, daemon, new, guest, "I am new")
     assert b"I am new" not in host.guest_log("old")
-    until(lambda: tty not in daemon.fds().values(), "the old tty to be closed")
+    until(lambda: not daemon.has_open(tty), "the old tty to be closed")
 
 
 def test_domid_reused_at_once(host):
@@ -458,7 +458,7 @@ def test_reader_who_does_not_read_delays_nothing_for_long(host):
     domain.destroy()
     domain.wait_gone(PATIENCE)
     began = time.monotonic()
-    until(lambda: tty not in daemon.fds().values(), "the tty to be closed")
+    until(lambda: not daemon.has_open(tty), "the tty to be closed")
     assert time.monotonic() - began < PATIENCE
 
 

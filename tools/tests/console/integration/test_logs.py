@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from faultlib import start_within
+from faultlib import remount, start_within, within
 from helpers import (PATIENCE, Reader, converse, log_is, logged, numbered, report, serve, settle,
                      tty_of, until)
 
@@ -332,19 +332,17 @@ def test_disk_full(host):
     domain = host.create(name="web")
     guest = domain.guest(chunk=512, trusting=True)
     tty_of(daemon, domain)
-    within = ["nsenter", *([] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]),
-              "--mount", "--target", str(daemon.pid), "--"]
-    host.command(*within, "mkdir", "/run/small/logs")
+    within(host, daemon, "mkdir", "/run/small/logs")
     guest.print("first\n")
     until(lambda: "are written again" in daemon.output, "the directory to be found")
     guest.lines(10000)
     assert guest.flush(PATIENCE)["unnoticed"] == 0
     until(lambda: report(daemon, domain)["out"] == 640006, "all of it")
     until(lambda: report(daemon, domain)["log_dropped"] >= 640000 - 65536 - 262144, "the queue to be full")
-    host.command(*within, "mount", "-o", "remount,size=4m", "none", "/run/small")
+    remount(host, daemon, "/run/small", "size=4m")
 
     def content():
-        return host.command(*within, "cat", "/run/small/logs/guest-web.log").stdout.encode()
+        return within(host, daemon, "cat", "/run/small/logs/guest-web.log").stdout.encode()
 
     until(lambda: b"[xenconsoled: " in content(), "the gap to be told of")
     guest.print("room again\n")

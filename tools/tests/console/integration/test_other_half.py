@@ -286,7 +286,7 @@ def test_typed_after_another_daemon_took_it(host):
     theirs.freeze()
     guest.hold_input(True)
     # the node is the other one's; and the master may be /dev/pts/ptmx
-    tty = next(name for name in ours.fds().values() if re.fullmatch(r"/dev/pts/\d+", name))
+    tty = next(f"/dev/pts/{pts}" for name in ours.fds().values() for pts in re.findall(r"/dev/pts/(\d+)$", name))
     with Reader(tty) as reader:
         reader.write("typed\n")
         ours.thaw()
@@ -387,7 +387,7 @@ def test_console_driver_domain(host):
     webs.print("in the driver domain\n")
     until(lambda: (log / "guest-web.log").read_bytes() == b"in the driver domain\n", "its log")
     tty = web.console().tty
-    assert tty in theirs.fds().values() and tty not in dom0s.fds().values()
+    assert theirs.has_open(tty) and not dom0s.has_open(tty)
     with Reader(tty) as reader:
         reader.write("typed\n")
         until(lambda: webs.input == b"typed\n", "the input")
@@ -400,7 +400,7 @@ def test_console_driver_domain(host):
     converse(host, dom0s, web, webs, "moved to dom0")
     # It moves back and forth once more, and nobody tells: the slow check of the one who may bind it finds out.
     web.move_port(node=False, same_number=True, backend=driver.domid)
-    until(lambda: web.console().bound and web.console().tty in theirs.fds().values(), "the driver domain to find it")
+    until(lambda: web.console().bound and theirs.has_open(web.console().tty), "the driver domain to find it")
     web.move_port(node=False, same_number=True, backend=0)
     converse(host, dom0s, web, webs, "found by dom0")
     assert theirs.stop(PATIENCE) == 0

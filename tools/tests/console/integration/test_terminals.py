@@ -2,7 +2,6 @@
 """Programs that were made for serial lines, each at a console's tty, on this kernel and as on an old one."""
 
 import fcntl
-import os
 import sys
 import termios
 
@@ -10,12 +9,14 @@ import pytest
 
 from faultlib import preload
 from helpers import PATIENCE, Reader, numbered, serve, set_patience, tty_of, typed, typed_last
+from hostlib import may_administrate
 from seatlib import PROGRAMS, Conserver, all_gone, device, seat
 
 ATTACHES = 20  # a loss of 30 % passes once in a thousand times
 SLOW = ("conserver_device", "conserver_exec")  # these never type sooner than a fifth of a second after they attach
 OLD_KERNEL = preload("old-readv")
-NOT_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do that to a terminal")
+EXCLUSIVE = pytest.mark.skipif(not may_administrate(), reason="who has a terminal for itself (TIOCEXCL) leaves it so, and"
+                               " the next one needs CAP_SYS_ADMIN")
 
 
 def serve_an_old_kernel(host):
@@ -46,8 +47,7 @@ def sessions(host, daemon, domain, guest, program, count):
     typed_last(guest, tty, text)
 
 
-# screen wants to give its own terminal to its user, which it cannot where others have no number.
-ALL = [pytest.param(name, marks=NOT_ROOT if name == "screen" else ()) for name in PROGRAMS]
+ALL = [pytest.param(name, marks=EXCLUSIVE if name == "screen" else ()) for name in PROGRAMS]
 
 
 @pytest.mark.parametrize("program", ALL)
@@ -92,7 +92,7 @@ def test_patience_left_behind(host, program):
         terminal.expect("login: ", PATIENCE)
 
 
-@NOT_ROOT
+@EXCLUSIVE
 def test_left_exclusive(host):
     """Root opens it all the same."""
     daemon, domain, guest = serve(host)
