@@ -25,7 +25,7 @@ def test_flaky():
 
 
 def run(directory, *argv, **env):
-    kept = {k: v for k, v in os.environ.items() if k not in ("UNSTEADY", "UNIT_LIMIT") and not k.startswith("PYTEST_")}
+    kept = {k: v for k, v in os.environ.items() if k not in ("UNSTEADY", "UNIT_LIMIT", "NO_SKIPS") and not k.startswith("PYTEST_")}
     return subprocess.run(argv, cwd=directory, env={**kept, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True)
 
@@ -84,16 +84,68 @@ def test_a_unit_test_that_hangs_is_named(tmp_path):
 
 @pytest.mark.parametrize("unsteady, status, passes", [(0, 0, True), (3, 0, True), (4, 0, False), (0, 1, False)])
 def test_a_run_says_what_was_unsteady(tmp_path, unsteady, status, passes):
-    """Two steps, each with half of the unsteady tests; more than three in all are too many."""
+    """Three steps, one of them beside the others, two with half of the unsteady tests; more than three in all are too
+    many."""
     (tmp_path / ".ci").mkdir()
-    shutil.copy(ROOT / ".ci/run", tmp_path / ".ci")
+    for name in ("run", "files"):
+        shutil.copy(ROOT / ".ci" / name, tmp_path / ".ci")
     bootstrap = tmp_path / "bootstrap"
-    bootstrap.write_text("#!/bin/sh\nmkdir -p $UNSTEADY\ncase $1 in lint) from=1 to=2 ;; *) from=3 to=9 ;; esac\n"
+    bootstrap.write_text("#!/bin/sh\n[ $1 != --install-only ] || { echo would install: $*; exit; }\n"
+                         "case $1 in lint) from=1 to=2 ;; check-xen) from=3 to=9 ;; *) from=1 to=0 ;; esac\n"
+                         "mkdir -p $UNSTEADY\n"
                          f"for n in $(seq $from $to); do [ $n -gt {unsteady} ] || echo why >$UNSTEADY/test-$n; done\n"
-                         f"echo '12 passed'; exit {status}\n")
+                         f"pwd; echo '12 passed'; [ $1 != check-xen ] || exit {status}\n")
     bootstrap.chmod(0o755)
-    done = run(tmp_path, ".ci/run", "lint", "distcheck")
+    done = run(tmp_path, ".ci/run", "lint", "xen", "distcheck")
     assert (done.returncode == 0) == passes, done.stdout
     assert done.stdout.count("\nunsteady: test-") == unsteady
     assert ("all passed" in done.stdout) == passes and ("FAILED" in done.stdout) == bool(status)
-    assert done.stdout.count(" 12 passed") == 2
+    table = done.stdout[done.stdout.index("== steps"):].split("\n")[1:]
+    assert [line.split()[0] for line in table[:4]] == ["install", "lint", "xen", "distcheck"]
+    assert [" 12 passed" in line for line in table[:4]] == [False, True, True, True]
+    assert "would install: --install-only lint check-xen distcheck\n" in done.stdout
+    assert f"\n{tmp_path}/build-ci/beside\n" in done.stdout  # where they build
+
+
+def test_what_never_ran_has_failed(tmp_path):
+    """The copy of the tree for the steps beside the others could not be made."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", tmp_path / ".ci")
+    bootstrap = tmp_path / "bootstrap"
+    bootstrap.write_text("#!/bin/sh\n")
+    bootstrap.chmod(0o755)
+    done = run(tmp_path, ".ci/run", "xen", "lint")
+    assert done.returncode != 0
+    assert "xen          FAILED before it began" in done.stdout and "1 failed" in done.stdout
+
+
+def test_a_user_without_sudo_is_told_what_root_has_to_do(tmp_path):
+    """In one line, when nothing else can be done."""
+    for name in ("sh", "dirname", "awk", "sort", "grep", "tr", "env"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    for name, does in (("dpkg-query", "exit 1"), ("apt-get", "exit 1"), ("id", "echo 1000"), ("su", "exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    done = run(tmp_path, ROOT / "bootstrap", "demo", PATH=str(tmp_path))
+    assert done.returncode != 0
+    missing, advice = done.stdout.strip().split("\n")
+    assert "gcc" in missing and "needs root" in missing
+    assert "have root install these" in advice
+
+
+def test_a_path_with_a_blank_is_refused_at_once(tmp_path):
+    done = run(tmp_path, "make", "-s", "-C", ROOT, "need-host", "CURDIR=/some where")
+    assert done.returncode != 0
+    (line,) = [line for line in done.stdout.split("\n") if "/some where" in line]
+    assert "LD_PRELOAD" in line and "clone the tree elsewhere" in line
+
+
+@pytest.mark.parametrize("env, status", [({"NO_SKIPS": "yes"}, 1), ({}, 0)])
+def test_in_ci_nothing_is_skipped(tmp_path, env, status):
+    (tmp_path / "test_one.py").write_text("import pytest\ndef test_one():\n    pytest.skip('why')\n"
+                                          "@pytest.mark.xfail\ndef test_known():\n    assert 0\n")
+    done = run(tmp_path, sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-p", "unsteady", "test_one.py",
+               PYTHONPATH=str(ROOT / ".ci"), UNSTEADY=str(tmp_path / "unsteady"), **env)
+    assert done.returncode == status, done.stdout
+    assert "why" in done.stdout or not status
+    assert "1 xfailed" in done.stdout
