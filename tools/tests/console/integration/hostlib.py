@@ -698,6 +698,16 @@ class Client(Terminal):
                          f"xenconsole-{domid}", typed, own_run=True)
 
 
+def environment(process):
+    """Of a directory in /proc. A program that is just being started has none yet, and a kernel thread never has."""
+    end = time.monotonic() + 1
+    while True:
+        found = (process / "environ").read_bytes()
+        if found or time.monotonic() > end:
+            return found
+        os.readlink(process / "exe")
+
+
 class Daemon(Process):
     """A console daemon: ours, or the distribution's."""
 
@@ -781,11 +791,9 @@ class Host:
         known = {process.pid for process in self._processes if process.running()}
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                if mark in (entry / "environ").read_bytes().split(b"\0"):
+            with contextlib.suppress(OSError):
+                if mark in environment(entry).split(b"\0"):
                     found.append(int(entry.name))
-            except OSError:
-                pass
         return sorted(set(found) - known)
 
     def adopt(self, pid, name="adopted"):
