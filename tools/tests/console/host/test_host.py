@@ -227,6 +227,16 @@ def test_nothing_outlives_its_host():
     os.close(its_end)
 
 
+def test_a_program_that_is_just_being_started_is_not_overlooked(tmp_path, monkeypatch):
+    """In the midst of execve() it has no environment. A kernel thread never has one, and no program."""
+    environ = tmp_path / "environ"
+    environ.write_bytes(b"")
+    with pytest.raises(OSError):
+        hostlib.environment(tmp_path)
+    monkeypatch.setattr(hostlib.os, "readlink", lambda path: environ.write_bytes(b"A=1\0"))
+    assert hostlib.environment(tmp_path) == b"A=1\0"
+
+
 @pytest.fixture
 def readable():
     """The tests' modules and what was built for them, where everybody can read it."""
