@@ -56,7 +56,7 @@ need = @$1 >/dev/null 2>&1 || { echo "$@: '$1' fails: install the package $2 \
 WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
 hardened := $(if $(SAN)$(filter -O0,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,yes)
 FORTIFY := $(if $(hardened),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-ALL_CPPFLAGS = -include $(CONFIG)/config.h -Itools/include -D_GNU_SOURCE= $(FORTIFY) $(XEN_CFLAGS) $(CPPFLAGS)
+ALL_CPPFLAGS = -include $(CONFIG)/config.h -Itools/include -iquote tools/console/daemon -D_GNU_SOURCE= $(FORTIFY) $(XEN_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu11 -pthread -fPIE -fstack-protector-strong $(WARNINGS) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
@@ -73,7 +73,7 @@ endif
 endif
 
 COMPILE = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(SAN_FLAGS) -MMD -MP -c -o $@ $<
-LINK = $(CC) $(ALL_CFLAGS) $(SAN_FLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^)
+LINK = $(CC) $(ALL_CFLAGS) $(SAN_FLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^)
 
 # What a test's environment says of the build. A sanitizer's report goes to a
 # file, since a daemon has no stderr, and check fails if there is one.

@@ -19,14 +19,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "diag.h"
-#include "domains.h"
-#include "hvlog.h"
+#include "base/diag.h"
+#include "console/domains.h"
+#include "console/hvlog.h"
 #include "incumbent.h"
 #include "keeper.h"
-#include "lock.h"
-#include "notify.h"
-#include "survey.h"
+#include "base/lock.h"
+#include "base/notify.h"
+#include "store/survey.h"
 
 #define STORE_WAIT_MS 10000 /* inits may start us and xenstored together */
 #define STORE_STEP_MS 50

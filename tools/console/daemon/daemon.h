@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Floor 5: the daemon's whole life, from open handles to exit status.
+ * The daemon's whole life, from open handles to exit status.
  */
-#ifndef DAEMON_DAEMON_H
-#define DAEMON_DAEMON_H
+#ifndef DAEMON_H
+#define DAEMON_H
 
 #include "options.h"
 

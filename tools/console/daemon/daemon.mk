@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# xenconsoled: every .c file of this directory.
+# xenconsoled: every .c file here and in the folders. They include each other as "FOLDER/NAME.h".
 
 daemon := tools/console/daemon
 
 include $(daemon)/floors.mk
 
-daemon_objects := $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(daemon)/*.c))
+daemon_objects := $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(daemon)/*.c $(daemon)/*/*.c))
 OBJECTS += $(daemon_objects)
 
 all: $(BUILD)/xenconsoled

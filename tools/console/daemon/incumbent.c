@@ -10,9 +10,9 @@
 
 #include <xen/xen.h>
 
-#include "diag.h"
-#include "lock.h"
-#include "survey.h"
+#include "base/diag.h"
+#include "base/lock.h"
+#include "store/survey.h"
 
 #define SAMPLE 16 /* consoles looked at */
 

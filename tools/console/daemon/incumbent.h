@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Floor 4: does another console daemon, one that knows nothing of our lock, serve this host?
+ * Does another console daemon, one that knows nothing of our lock, serve this host?
  */
 #ifndef DAEMON_INCUMBENT_H
 #define DAEMON_INCUMBENT_H
 
 #include <stdint.h>
 
-#include "evtchn.h"
-#include "hyper.h"
+#include "xen/evtchn.h"
+#include "xen/hyper.h"
 
 /*
  * Before the loop runs; self is our own domid.  0: none, or only somebody who holds a few consoles, which is

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "diag.h"
+#include "base/diag.h"
 
 static pid_t keeper; /* of this daemon; 0: it has none */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Floor 1: the service's main process, where the init system waits for that one to end before it starts a successor.
+ * The service's main process, where the init system waits for that one to end before it starts a successor.
  * A log writer that a dead disk holds in the kernel keeps its whole process from ending. So the daemon is a child, and
  * the main process ends as soon as the daemon says that it has let go of everything.
  *

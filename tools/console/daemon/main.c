@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "daemon.h"
-#include "diag.h"
+#include "base/diag.h"
 #include "keeper.h"
-#include "lock.h"
+#include "base/lock.h"
 #include "oneshot.h"
 #include "options.h"
 

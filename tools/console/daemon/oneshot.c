@@ -22,15 +22,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "diag.h"
-#include "evtchn.h"
-#include "lines.h"
-#include "lock.h"
-#include "logfile.h"
-#include "logname.h"
-#include "page.h"
-#include "ring.h"
-#include "survey.h"
+#include "base/diag.h"
+#include "xen/evtchn.h"
+#include "output/lines.h"
+#include "base/lock.h"
+#include "output/logfile.h"
+#include "output/logname.h"
+#include "xen/page.h"
+#include "xen/ring.h"
+#include "store/survey.h"
 
 #define LOGS_STOP_MS 5000
 #define LOCK_MS 3000

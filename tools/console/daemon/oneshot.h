@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Floor 5: the flag without a daemon: --disconnect and --reconnect.
+ * The flag without a daemon: --disconnect and --reconnect.
  */
 #ifndef DAEMON_ONESHOT_H
 #define DAEMON_ONESHOT_H

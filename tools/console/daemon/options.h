@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Floor 1: argv to a const struct.  Option names, letters and values are those
+ * argv to a const struct.  Option names, letters and values are those
  * of the incumbent; what it ignores silently is an error here.
  */
 #ifndef DAEMON_OPTIONS_H

@@ -2,7 +2,7 @@
 /* However text is cut into pieces, and however little room there is: all of it comes out, filtered. */
 #include "fuzz.h"
 
-#include "lines.h"
+#include "output/lines.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

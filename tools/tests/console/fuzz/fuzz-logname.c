@@ -2,7 +2,7 @@
 /* A domain's name: whatever it is, its log is a file in the log directory, and a name can be shown. */
 #include "fuzz.h"
 
-#include "logname.h"
+#include "output/logname.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

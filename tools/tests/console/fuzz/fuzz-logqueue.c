@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "logqueue.h"
+#include "output/logqueue.h"
 
 #define FILE_NAME "0000000000000001" /* as logqueue_new() calls number 1 */
 

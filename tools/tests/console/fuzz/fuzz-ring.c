@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#include "ring.h"
+#include "xen/ring.h"
 
 static void scribble(struct input *in, struct xencons_interface *page)
 {

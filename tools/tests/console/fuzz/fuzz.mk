@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Fuzz targets: fuzz-MODULE.c is fed bytes that a guest, a toolstack or a killed daemon may have left. make
+# Fuzz targets: fuzz-NAME.c, for the daemon's NAME.c, is fed bytes that a guest, a toolstack or a killed daemon may have left. make
 # check feeds each the corpus of its name (replay.c); make fuzz goes on from there with libFuzzer, for
 # FUZZ_SECONDS each, and keeps what it finds in build-fuzz. An input that ended a target belongs
 # into its corpus.
@@ -15,19 +15,14 @@ OBJECTS += $(fuzz_targets:%=$(BUILD)/$(fuzz)/fuzz-%.o) $(BUILD)/$(fuzz)/replay.o
 
 .PHONY: fuzz $(fuzz_targets:%=run-fuzz-%) $(fuzz_targets:%=fuzz-%)
 
-# $(call fuzz_modules,TARGET): the module that it is for (store-parse is a part of store) and the floors below.
-fuzz_modules = $(firstword $(subst -, ,$1)) $(call floors_below,$(firstword $(subst -, ,$1)),$(floors))
-
 # $(call fuzz_target,NAME)
 define fuzz_target
 $(BUILD)/$(fuzz)/fuzz-$1: $(BUILD)/$(fuzz)/fuzz-$1.o $(BUILD)/$(fuzz)/replay.o \
-		$(call module_objects,$(call fuzz_modules,$1))
+		$(call objects_of,$(call floor_of,$1)) $(BUILD)/$(unit)/below-$(notdir $(call floor_of,$1)).a
 	@echo "  LD  $$@"
 	$$(LINK) $$(XEN_LIBS) $$(LIBS)
 endef
 $(foreach t,$(fuzz_targets),$(eval $(call fuzz_target,$t)))
-
-$(BUILD)/$(fuzz)/%.o: ALL_CPPFLAGS += -I$(daemon)
 
 check-unit: $(fuzz_targets:%=run-fuzz-%)
 $(fuzz_targets:%=run-fuzz-%): run-fuzz-%: $(BUILD)/$(fuzz)/fuzz-%
@@ -37,8 +32,8 @@ fuzz: $(fuzz_targets:%=fuzz-%)
 $(fuzz_targets:%=fuzz-%): fuzz-%:
 	$(call need,command -v clang,clang)
 	mkdir -p $(fuzz_build)/$*
-	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(ALL_CPPFLAGS) -I$(daemon) \
+	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(ALL_CPPFLAGS) \
 		-std=gnu11 -pthread -o $(fuzz_build)/fuzz-$* $(fuzz)/fuzz-$*.c \
-		$(patsubst $(BUILD)/%.o,%.c,$(call module_objects,$(call fuzz_modules,$*))) $(XEN_LIBS) $(LIBS)
+		$(patsubst $(BUILD)/%.o,%.c,$(call objects_of,$(call floor_of,$*) $(call floors_below,$(call floor_of,$*),$(floors)))) $(XEN_LIBS) $(LIBS)
 	$(fuzz_build)/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=0 \
 		-artifact_prefix=$(fuzz_build)/$*- $(fuzz_build)/$* $(fuzz)/corpus/$*

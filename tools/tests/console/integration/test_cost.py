@@ -136,7 +136,7 @@ def instructions(host, daemon, talk):
         return next((p for p in host.dir.glob("callgrind.*.1-*")
                      if function in (text := p.read_text()) and "\ntotals:" in text), None)
 
-    total = spent(until(lambda: dump("console_port_event"), "the loop's dump"))[1]["console_port_event"]
+    total = spent(until(lambda: dump("guest_notified"), "the loop's dump"))[1]["guest_notified"]
     assert total > 0
     if host.guest_log("talker"):
         total += spent(until(lambda: dump("file_carry"), "the writer's dump"))[0]

@@ -35,7 +35,7 @@ def symbols():
 
 
 def constants():
-    text = "".join(path.read_text() for path in (ROOT / "tools/console/daemon").glob("*.[ch]"))
+    text = "".join(path.read_text() for path in (ROOT / "tools/console/daemon").rglob("*.[ch]"))
     return set(re.findall(CONSTANTS, text)) - set(re.findall(r"#define (\w+)", text)) - NOT_ASKED_FOR
 
 

@@ -9,7 +9,15 @@
 
 #include <stdlib.h>
 
-#include "console-private.h"
+#include "console/bytes.h"
+#include "console/console.h"
+#include "console/flag.h"
+#include "console/guest.h"
+#include "console/host.h"
+#include "console/hot.h"
+#include "console/steps.h"
+#include "console/wake.h"
+#include "console/whose.h"
 
 #define DOMID 7
 #define PORT 3
@@ -77,6 +85,7 @@ static int set_up(void **state)
 	};
 	console_guest_init(&c);
 	console_host_init(&c);
+	console_wake_init(&c);
 	c.port = c.bound_port = PORT;
 	c.key.domid = DOMID;
 	c.evtchn.local = 0;

@@ -22,8 +22,8 @@
 #include <unistd.h>
 #include <xenstore.h>
 
-#include "link.h"
-#include "loop.h"
+#include "base/link.h"
+#include "base/loop.h"
 
 #define FAKE_ALL UINT32_MAX
 

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "loop.h"
+#include "base/loop.h"
 
 static int64_t clock_ns;
 static int waits, changes; /* calls of epoll_wait() and epoll_ctl() */

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "ring.h"
+#include "xen/ring.h"
 
 #define PAGE 4096
 

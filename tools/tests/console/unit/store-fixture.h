@@ -14,7 +14,8 @@
 #include <fcntl.h>
 
 #include "fake-libxenstore.h"
-#include "store-private.h"
+#include "store/queue.h"
+#include "store/store.h"
 
 #define DEADLINE_MS 20000
 #define DOMAINS_MAX 1000

@@ -8,7 +8,10 @@
 
 #include <signal.h>
 
-#include "console-private.h"
+#include "console/bytes.h"
+#include "console/console.h"
+#include "console/hot.h"
+#include "console/reader.h"
 
 #define CHUNK 300 /* of the ring is given back at a time: it does not divide it */
 #define ENOUGH (16 * RING_OUT_SIZE)

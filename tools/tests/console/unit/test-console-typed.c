@@ -6,6 +6,8 @@
 
 #include <sys/epoll.h>
 
+#include "console/reader.h"
+
 static size_t typed; /* bytes that wait in the pty */
 static uint32_t wanted;
 static int64_t armed; /* ms that the timer was armed for last; 0: not since */

@@ -21,7 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "diag.h"
+#include "base/diag.h"
 
 static char logged[4096];		   /* the last message to syslog, up to its NUL */
 static char logged_before[sizeof(logged)]; /* the one before that */

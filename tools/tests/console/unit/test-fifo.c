@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "between.h"
-#include "fifo.h"
+#include "output/fifo.h"
 #include "random.h"
 
 #define SIZE_MAX_TESTED 300

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 #include "between.h"
-#include "lifecycle.h"
+#include "console/lifecycle.h"
 #include "random.h"
 
 enum failure {

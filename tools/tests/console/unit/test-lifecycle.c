@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "between.h"
-#include "lifecycle.h"
+#include "console/lifecycle.h"
 
 #define HACKING "HACKING" /* tests are run in the top directory */
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lines.h"
+#include "output/lines.h"
 #include "random.h"
 
 #define NOW ((time_t)1795468019) /* 2026-11-23 21:06:59 UTC */

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "link.h"
-#include "loop.h"
+#include "base/link.h"
+#include "base/loop.h"
 
 struct member {
 	char name;

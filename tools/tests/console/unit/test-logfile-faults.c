@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "logfile-private.h"
-#include "loop.h"
+#include "output/logfile-private.h"
+#include "base/loop.h"
 
 static struct loop *loop;
 static struct logs *logs;

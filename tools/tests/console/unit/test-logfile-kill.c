@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "logfile-private.h"
+#include "output/logfile-private.h"
 #include "random.h"
 #include "stepping.h"
 

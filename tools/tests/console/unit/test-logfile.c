@@ -9,8 +9,8 @@
 #include <regex.h>
 #include <sys/mman.h>
 
-#include "logfile.h"
-#include "loop.h"
+#include "output/logfile.h"
+#include "base/loop.h"
 #include "random.h"
 
 static struct loop *loop;

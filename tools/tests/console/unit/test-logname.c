@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "logname.h"
+#include "output/logname.h"
 #include "random.h"
 
 static void is(const char *name, const char *suffix, const char *file)

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/statfs.h>
 
-#include "logqueue.h"
+#include "output/logqueue.h"
 #include "random.h"
 #include "stepping.h"
 

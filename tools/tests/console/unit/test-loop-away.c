@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <time.h>
 
-#include "loop.h"
+#include "base/loop.h"
 
 static int64_t now_ms = 1000, passes; /* in each turn */
 static struct loop *loop;

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "notify.h"
+#include "base/notify.h"
 
 #define DEADLINE_MS 20000
 

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "pty.h"
+#include "output/pty.h"
 
 static struct pty pty;
 static int reader;

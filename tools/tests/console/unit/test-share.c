@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "between.h"
-#include "share.h"
+#include "base/share.h"
 
 #define MS 1000000
 #define STEP_NS 100000 /* of work between two questions */

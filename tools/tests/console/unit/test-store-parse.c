@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "fake-libxenstore.h" /* for the rest of the module, which is linked with it */
-#include "store-parse.h"
+#include "store/parse.h"
 
 static void numbers_are_parsed_strictly(void **state)
 {

@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xenstore.h>
 
-#include "store-ask.h"
+#include "store/way.h"
 
 /* A file with this text; NULL: none. */
 static const char *file(const char *text)

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <sys/ioctl.h>
 
-#include "ttys.h"
+#include "output/ttys.h"
 
 #define PTYS 1000
 

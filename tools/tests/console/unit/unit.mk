@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Unit tests. test-MODULE.c, or test-MODULE-ASPECT.c, is linked with its module and
-# all the floors below it, as floors.mk has them, and with cmocka; test-NAME.sh is
-# simply run. run-test says how it went.
+# Unit tests. test-NAME.c, or test-NAME-ASPECT.c, is linked with the daemon's NAME.c and
+# what that needs of the files that come before it in floors.mk, and with cmocka;
+# test-NAME.sh is simply run. run-test says how it went.
 
 unit := tools/tests/console/unit
 
@@ -10,22 +10,33 @@ unit_tests := $(patsubst $(unit)/%.c,%,$(wildcard $(unit)/test-*.c))
 unit_scripts := $(patsubst $(unit)/%.sh,%,$(wildcard $(unit)/test-*.sh))
 OBJECTS += $(unit_tests:%=$(BUILD)/$(unit)/%.o)
 
-# $(call floors_below,MODULE,FLOORS): the modules of FLOORS up to, not including, MODULE's own.
-floors_below = $(if $2,$(if $(filter $1,$(floor-$(firstword $2))),,$(floor-$(firstword $2)) \
-	$(call floors_below,$1,$(wordlist 2,$(words $2),$2))))
-# $(call module_objects,MODULES)
-module_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(foreach m,$1,$(daemon)/$m.c $(daemon)/$m-*.c)))
+# $(call floor_of,TEST): of the daemon's files the one that TEST, NAME or NAME-ASPECT, is for.
+floor_of = $(filter $(firstword $(subst -, ,$1)) %/$(firstword $(subst -, ,$1)),$(floors))
+# $(call floors_below,FLOOR,FLOORS): those of FLOORS that come before FLOOR.
+floors_below = $(if $(filter-out $1,$(firstword $2)),$(firstword $2) $(call floors_below,$1,$(wordlist 2,$(words $2),$2)))
+# $(call objects_of,FLOORS)
+objects_of = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(foreach f,$1,$(daemon)/$f.c $(daemon)/$f-*.c)))
+
+# Archives, so that only what is needed is linked: no libxen for those that call none.
+define below
+$(BUILD)/$(unit)/below-$(notdir $1).a: $(call objects_of,$(call floors_below,$1,$(floors)))
+	@echo "  AR  $$@"
+	mkdir -p $$(@D)
+	rm -f $$@
+	$$(AR) rcs $$@ $$^
+endef
+$(foreach f,$(floors),$(eval $(call below,$f)))
 
 # $(call cmocka,libs), $(call cmocka,cflags)
 cmocka = $(shell $(PKG_CONFIG) --$1 cmocka)
 
-# $(call unit_test,NAME,MODULE)
+# $(call unit_test,NAME,FLOOR)
 define unit_test
-$(BUILD)/$(unit)/test-$1: $(BUILD)/$(unit)/test-$1.o $(call module_objects,$2 $(call floors_below,$2,$(floors)))
+$(BUILD)/$(unit)/test-$1: $(BUILD)/$(unit)/test-$1.o $(call objects_of,$2) $(BUILD)/$(unit)/below-$(notdir $2).a
 	@echo "  LD  $$@"
 	$$(LINK) $$(call cmocka,libs) $$(XEN_LIBS) $$(LIBS)
 endef
-$(foreach t,$(unit_tests:test-%=%),$(eval $(call unit_test,$t,$(firstword $(subst -, ,$t)))))
+$(foreach t,$(unit_tests:test-%=%),$(eval $(call unit_test,$t,$(call floor_of,$t))))
 
 # The kernel's ptys are this one's.
 $(BUILD)/$(unit)/test-ttys: ALL_LDFLAGS += -Wl,--wrap=posix_openpt,--wrap=ioctl,--wrap=__ioctl_time64,--wrap=close
@@ -45,7 +56,7 @@ $(BUILD)/$(unit)/test-console-holds: ALL_LDFLAGS += -Wl,--wrap=evtchn_bind,--wra
 $(BUILD)/$(unit)/test-console-typed: ALL_LDFLAGS += -Wl,--wrap=pty_read,--wrap=pty_typed,--wrap=loop_arm,--wrap=loop_want
 
 $(unit_tests:%=$(BUILD)/$(unit)/%.o): | need-cmocka
-$(BUILD)/$(unit)/%.o: ALL_CPPFLAGS += -I$(daemon) $(call cmocka,cflags)
+$(BUILD)/$(unit)/%.o: ALL_CPPFLAGS += $(call cmocka,cflags)
 
 .PHONY: check-unit unit-without-xen check-unit-without-xen need-cmocka $(unit_tests:%=run-%) $(unit_scripts:%=run-%)
 
