@@ -20,12 +20,12 @@
 #include <unistd.h>
 
 #include "base/diag.h"
+#include "base/lock.h"
+#include "base/notify.h"
 #include "console/domains.h"
 #include "console/hvlog.h"
 #include "incumbent.h"
 #include "keeper.h"
-#include "base/lock.h"
-#include "base/notify.h"
 #include "store/survey.h"
 
 #define STORE_WAIT_MS 10000 /* inits may start us and xenstored together */

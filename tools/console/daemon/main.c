@@ -14,10 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon.h"
 #include "base/diag.h"
-#include "keeper.h"
 #include "base/lock.h"
+#include "daemon.h"
+#include "keeper.h"
 #include "oneshot.h"
 #include "options.h"
 

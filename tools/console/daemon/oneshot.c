@@ -23,14 +23,14 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "xen/evtchn.h"
-#include "output/lines.h"
 #include "base/lock.h"
+#include "output/lines.h"
 #include "output/logfile.h"
 #include "output/logname.h"
+#include "store/survey.h"
+#include "xen/evtchn.h"
 #include "xen/page.h"
 #include "xen/ring.h"
-#include "store/survey.h"
 
 #define LOGS_STOP_MS 5000
 #define LOCK_MS 3000

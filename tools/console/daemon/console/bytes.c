@@ -21,6 +21,8 @@
 #include "console/said.h"
 #include "console/whose.h"
 
+/* What one console may take in a turn, then the next has its turn: who fills a ring is looked at again soon. */
+#define TURN RING_OUT_SIZE
 /* Up to here a log's queue has room for a take, even if each byte is a line of its own, and stamped. */
 #define LOG_HIGH (LOG_QUEUE_SIZE - RING_OUT_SIZE * (LINES_STAMP_LEN + 1))
 #define LOG_STILL_MS 1000
@@ -111,14 +113,14 @@ void console_take(struct console *c)
 			moved += n;
 			c->full = !room && n == 0;
 		}
-	} while (n > 0 && moved < CONSOLE_TURN);
+	} while (n > 0 && moved < TURN);
 	console_shed(c);
 	if (moved)
 		evtchn_notify(c->env->evtchn, &c->evtchn);
 	console_heat(c, moved);
 	if (c->full)
 		console_fail(c, EVENT_FULL);
-	c->more |= log_first || moved >= CONSOLE_TURN;
+	c->more |= log_first || moved >= TURN;
 	if (log_first)
 		loop_arm(c->env->loop, &c->log_wait, LOG_POLL_MS);
 	else if (c->more)

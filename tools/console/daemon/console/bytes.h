@@ -7,9 +7,6 @@
 
 #include "console/held.h"
 
-/* What one console may take in a turn, then the next has its turn: who fills a ring is looked at again soon. */
-#define CONSOLE_TURN RING_OUT_SIZE
-
 void console_take(struct console *c);
 void console_last_take(struct console *c);
 void console_type(struct console *c);	    /* from the pty to the guest */

@@ -11,8 +11,9 @@ void console_claims_init(struct console_env *env);
 void console_claims_fini(struct console_env *env);
 /* From now on ttys are opened at once. One that waits for its own, or NULL. For the task open_ttys, which is the owner's. */
 struct console *console_next_waiting(struct console_env *env);
-void console_claims_late(
-	const struct console_env *env);		    /* the timer claims_end, likewise the owner's, says so */
+/* The timer claims_end, likewise the owner's, has fired. */
+void console_claims_late(const struct console_env *env);
+
 int console_open_tty(struct console *c);	    /* or it is opened later; -errno */
 void console_close_tty(struct console *c);	    /* idempotent */
 void console_claim(struct console *c, long number); /* its tty was this, as xenstore says; -1: it had none */

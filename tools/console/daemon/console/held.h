@@ -9,26 +9,26 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "xen/evtchn.h"
-#include "output/fifo.h"
-#include "xen/hyper.h"
+#include "base/link.h"
+#include "base/loop.h"
+#include "base/share.h"
 #include "console/lifecycle.h"
+#include "options.h"
+#include "output/fifo.h"
 #include "output/lines.h"
 #include "output/logfile.h"
 #include "output/logname.h"
-#include "base/link.h"
-#include "base/loop.h"
-#include "options.h"
-#include "xen/page.h"
 #include "output/pty.h"
-#include "xen/ring.h"
-#include "base/share.h"
+#include "output/ttys.h"
 #include "store/store.h"
 #include "store/types.h"
-#include "output/ttys.h"
+#include "xen/evtchn.h"
+#include "xen/hyper.h"
+#include "xen/page.h"
+#include "xen/ring.h"
 
-#define GUEST_BACKOFF_LAST                                                                                   \
-	30000 /* ms: so seldom one that cannot be attached is tried, and a broken ring looked at */
+/* ms: so seldom one that cannot be attached is tried, and a broken ring looked at */
+#define GUEST_BACKOFF_LAST 30000
 
 struct console;
 

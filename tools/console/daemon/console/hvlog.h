@@ -8,13 +8,13 @@
 
 #include <stdint.h>
 
-#include "xen/evtchn.h"
-#include "xen/hyper.h"
+#include "base/loop.h"
+#include "base/share.h"
+#include "options.h"
 #include "output/lines.h"
 #include "output/logfile.h"
-#include "base/loop.h"
-#include "options.h"
-#include "base/share.h"
+#include "xen/evtchn.h"
+#include "xen/hyper.h"
 
 struct hvlog {
 	struct loop *loop;

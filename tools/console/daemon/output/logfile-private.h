@@ -25,8 +25,8 @@
 #include <sys/uio.h>
 
 #include "base/link.h"
-#include "output/logfile.h"
 #include "base/loop.h"
+#include "output/logfile.h"
 
 #define BUCKETS 1024
 #define STALL_MS 3000	  /* an operation that takes longer is worth a word */

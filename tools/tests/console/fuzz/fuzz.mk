@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Fuzz targets: fuzz-NAME.c, for the daemon's NAME.c, is fed bytes that a guest, a toolstack or a killed daemon may have left. make
-# check feeds each the corpus of its name (replay.c); make fuzz goes on from there with libFuzzer, for
-# FUZZ_SECONDS each, and keeps what it finds in build-fuzz. An input that ended a target belongs
-# into its corpus.
+# Fuzz targets: fuzz-NAME.c, for the daemon's NAME.c, is fed bytes that a guest, a toolstack
+# or a killed daemon may have left. make check feeds each the corpus of its name (replay.c);
+# make fuzz goes on from there with libFuzzer, for FUZZ_SECONDS each, and keeps what it finds
+# in build-fuzz. An input that ended a target belongs into its corpus.
 
 fuzz := tools/tests/console/fuzz
 
